@@ -1,0 +1,456 @@
+"""From the answer of a backend to one error: rules as data, a ladder of statuses under them.
+
+A provider brings a `Decoder`: how to read its answers, and its rules. The order of the
+search is fixed: the innermost provider code, then the outer ones, then the sub-status,
+then the status, then the ladder; within a group the rule that stands first and fits.
+A rule looks at the vendor's words only where the vendor uses one code for several
+things. Decoding is a pure, total function: no I/O, no clock, and any bytes give exactly
+one error. Nothing of an answer reaches an error but through `copied`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+
+from kmsbridge._errors import (
+    TAXONOMY,
+    Cause,
+    Code,
+    ErrorFields,
+    Fault,
+    FieldError,
+    Identity,
+    KMSError,
+    Outcome,
+    RateLimit,
+    RetryAction,
+    RetryAdvice,
+    error_for,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+T = TypeVar("T")
+
+MAX_BODY = 64 * 1024
+"""Bytes of an error body that are looked at."""
+MAX_COPIED = 128
+"""Characters of anything that is copied from an answer."""
+MAX_WAIT = 24 * 60 * 60.0
+"""Seconds; a server that asks for more is not believed."""
+
+
+class Phase(StrEnum):
+    """How far a request got."""
+
+    BEFORE_SEND = "before_send"
+    SENT = "sent"
+    HEADERS = "headers"
+    BODY = "body"
+
+
+class Answer(NamedTuple):
+    """What came back, raw: of a request, or of an SDK that hides it."""
+
+    status: int | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+    phase: Phase = Phase.BODY
+    exception: BaseException | None = None
+    """What ended the request, where there is no whole answer."""
+    text: str = ""
+    """What an SDK printed, where that is all there is."""
+    door: str | None = None
+    """Which interface of the backend answered, where it has several."""
+    received_at: float | None = None
+    """When it came, in seconds since 1970: needed for a Retry-After that is a date."""
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, in any case."""
+        return next(self.all(name), None)
+
+    def all(self, name: str) -> Iterator[str]:
+        """Every header of that name."""
+        wanted = name.lower()
+        return (value for key, value in self.headers if key.lower() == wanted)
+
+    def json(self) -> object:
+        """The body as JSON; None if it is not."""
+        import json
+
+        body = self.body[:MAX_BODY]
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            pass
+        try:  # a body with a few bytes that are not UTF-8 still says what is wrong
+            return json.loads(body.decode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return None
+
+
+class Refused(Exception):
+    """A driver's word that the backend refused; never leaves the library."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("the backend refused the call")
+        self.answer = answer
+
+
+class Reading(NamedTuple):
+    """What a provider found in an answer. Nothing in it is trusted."""
+
+    codes: tuple[str, ...] = ()
+    """Provider codes, from the outermost to the innermost."""
+    sub_status: int | None = None
+    says: str = ""
+    """The vendor's words: matched against listed patterns, never copied."""
+    sentence: str | None = None
+    """Our own words for the message, where the provider knows better than the code."""
+    request_ids: Mapping[str, str] = {}
+    fields: tuple[FieldError, ...] = ()
+    identity: Identity | None = None
+    retry_after: float | None = None
+    """Seconds, where the answer has it elsewhere than in the usual headers."""
+    rate_limit: RateLimit | None = None
+
+
+class Rule(NamedTuple):
+    """When it fits, what it means. What is left out is as `TAXONOMY` has it."""
+
+    on: str | None
+    """The provider code, at any depth; None for any."""
+    code: Code
+    under: str | None = None
+    """A provider code that must stand further out."""
+    sub_status: int | None = None
+    status: int | None = None
+    operation: str | None = None
+    """``secrets.get``, or ``secrets`` for all of them."""
+    door: str | None = None
+    says: str | None = None
+    """A regular expression over the vendor's words, in any case; write its source beside it."""
+    action: RetryAction | None = None
+    limit: int | None = None
+    min_delay: float | None = None
+    outcome: Outcome | None = None
+    fault: Fault | None = None
+    sentence: str | None = None
+    remediation: str | None = None
+    doc_url: str | None = None
+
+
+def _ladder() -> Mapping[int, Rule]:
+    never, backoff, unknown = RetryAction.NEVER, RetryAction.BACKOFF, Outcome.UNKNOWN
+    down = Code.SERVICE_UNAVAILABLE
+    rules = {
+        400: Rule(None, Code.INVALID_ARGUMENT),
+        401: Rule(None, Code.UNAUTHENTICATED),
+        402: Rule(None, Code.QUOTA_EXCEEDED),
+        403: Rule(None, Code.ACCESS_DENIED),
+        404: Rule(None, Code.NOT_FOUND),
+        405: Rule(None, Code.UNSUPPORTED),
+        407: Rule(None, Code.NETWORK_FORBIDDEN, sentence="a proxy on the way asks for a login",
+                  remediation="Give the proxy's user and password in the proxy variable."),
+        408: Rule(None, Code.TIMEOUT),
+        409: Rule(None, Code.OPERATION_IN_PROGRESS, action=never, sentence="the item's state is in the way"),
+        410: Rule(None, Code.NOT_FOUND),
+        412: Rule(None, Code.VERSION_CONFLICT),
+        413: Rule(None, Code.PAYLOAD_TOO_LARGE),
+        421: Rule(None, Code.NETWORK_ERROR, outcome=Outcome.NOT_APPLIED),
+        423: Rule(None, Code.OPERATION_IN_PROGRESS, action=backoff),
+        424: Rule(None, Code.WRONG_STATE),
+        425: Rule(None, down),
+        428: Rule(None, Code.VERSION_CONFLICT),
+        429: Rule(None, Code.RATE_LIMITED),
+        449: Rule(None, Code.VERSION_CONFLICT, action=backoff),
+        451: Rule(None, Code.NETWORK_FORBIDDEN),
+        500: Rule(None, Code.INTERNAL_ERROR),
+        501: Rule(None, Code.UNSUPPORTED),
+        502: Rule(None, down, outcome=unknown),
+        503: Rule(None, down, outcome=unknown),
+        504: Rule(None, Code.TIMEOUT),
+        505: Rule(None, Code.UNSUPPORTED),
+        507: Rule(None, Code.QUOTA_EXCEEDED),
+        511: Rule(None, Code.NETWORK_FORBIDDEN, sentence="this network asks for a login of its own"),
+    }
+    return rules
+
+
+LADDER = _ladder()
+"""What an HTTP status means where no rule of the provider knows more (RFC 9110, RFC 6585)."""
+_ANY_2XX = Rule(None, Code.INTERNAL_ERROR, sentence="the backend answered success without what it must hold")
+_ANY_3XX = Rule(None, Code.NETWORK_ERROR, action=RetryAction.NEVER,
+                sentence="the backend's address redirects elsewhere, which is not followed",
+                remediation="Check the address, and whether a proxy or login page stands in the way.")
+_ANY_4XX = Rule(None, Code.INVALID_ARGUMENT)
+_ANY_5XX = Rule(None, Code.SERVICE_UNAVAILABLE, outcome=Outcome.UNKNOWN)
+_NOTHING_KNOWN = Rule(None, Code.UNKNOWN)
+_CERTIFICATE = Rule(None, Code.NETWORK_ERROR, action=RetryAction.NEVER, outcome=Outcome.NOT_SENT,
+                    sentence="the backend's TLS certificate is not trusted",
+                    remediation="Check the address, and name the private CA if there is one.")
+_NO_CONNECTION = Rule(None, Code.NETWORK_ERROR, outcome=Outcome.NOT_SENT)
+_BROKEN = Rule(None, Code.NETWORK_ERROR)
+_LATE = Rule(None, Code.TIMEOUT)
+
+
+class Decoder:
+    """One provider's way from an answer to an error.
+
+    Args:
+        provider: Its name, for `KMSError.provider`.
+        rules: Its rules; of those that fit, the first in its group counts.
+        read: What an answer says. Any exception of it counts as "nothing".
+        answer: The answer that an SDK's exception hides; None where there is none to be had.
+        fold: How provider codes are compared.
+    """
+
+    def __init__(
+        self,
+        provider: str | None,
+        rules: Iterable[Rule] = (),
+        *,
+        read: Callable[[Answer], Reading] | None = None,
+        answer: Callable[[Exception], Answer | None] = lambda _: None,
+        fold: Callable[[str], str] = str.lower,
+    ) -> None:
+        self.provider = provider
+        self._read = read or read_json
+        self._answer = answer
+        self._fold = fold
+        self._by_code: dict[str, list[tuple[Rule, re.Pattern[str] | None]]] = {}
+        self._by_sub_status: dict[int, list[tuple[Rule, re.Pattern[str] | None]]] = {}
+        self._by_status: dict[int | None, list[tuple[Rule, re.Pattern[str] | None]]] = {}
+        for rule in rules:
+            entry = (rule, re.compile(rule.says, re.IGNORECASE | re.DOTALL) if rule.says else None)
+            if rule.on is not None:
+                self._by_code.setdefault(fold(rule.on), []).append(entry)
+            elif rule.sub_status is not None:
+                self._by_sub_status.setdefault(rule.sub_status, []).append(entry)
+            else:
+                self._by_status.setdefault(rule.status, []).append(entry)
+
+    def answer(self, failure: Exception) -> Answer:
+        """What is known of a failure: the raw answer, or how far the request got."""
+        if isinstance(failure, Refused):
+            return failure.answer
+        return self._answer(failure) or Answer(phase=Phase.SENT, exception=failure)
+
+    def decode(self, answer: Answer, *, operation: str | None = None) -> KMSError:
+        """The one error this answer gives."""
+        try:
+            reading = self._read(answer)
+        except Exception:  # the law: any bytes give one error; tests call read itself
+            reading = Reading()
+        rule = self._rule(answer, reading, operation)
+        meaning = TAXONOMY[rule.code]
+        retry = meaning.retry
+        if rule.action is not None or rule.limit is not None or rule.min_delay is not None:
+            action = rule.action or retry.action
+            plain = action is not retry.action
+            retry = RetryAdvice(
+                action,
+                rule.limit if rule.limit is not None or plain else retry.limit,
+                rule.min_delay if rule.min_delay is not None else 0.0 if plain else retry.min_delay,
+            )
+        outcome = rule.outcome or meaning.outcome
+        if answer.phase is Phase.BEFORE_SEND:
+            outcome = Outcome.NOT_SENT
+        fields: ErrorFields = {
+            "provider": self.provider,
+            "provider_codes": tuple(c for code in reading.codes if (c := copied(code, CODE)) is not None),
+            "http_status": answer.status,
+            "sub_status": reading.sub_status,
+            "retry": retry,
+            "outcome": outcome,
+            "fault": rule.fault or meaning.fault,
+            "remediation": rule.remediation or meaning.remediation,
+            "doc_url": rule.doc_url,
+            "fields": reading.fields,
+            "identity": reading.identity,
+            "rate_limit": reading.rate_limit,
+            "request_ids": reading.request_ids or request_ids(answer),
+        }
+        if retry.action is not RetryAction.NEVER:
+            fields["retry_after"] = wait if (wait := reading.retry_after) is not None else retry_after(answer)
+        if answer.exception is not None:
+            fields["causes"] = causes_of(answer.exception)
+        return error_for(rule.code, reading.sentence or rule.sentence, **fields)
+
+    def _rule(self, answer: Answer, reading: Reading, operation: str | None) -> Rule:
+        codes = [self._fold(code) for code in reading.codes]
+
+        def first(entries: Iterable[tuple[Rule, re.Pattern[str] | None]], depth: int) -> Rule | None:
+            for rule, says in entries:
+                if (
+                    (rule.status is None or rule.status == answer.status)
+                    and (rule.sub_status is None or rule.sub_status == reading.sub_status)
+                    and (rule.under is None or self._fold(rule.under) in codes[:depth])
+                    and (rule.door is None or rule.door == answer.door)
+                    and (rule.operation is None or f"{operation}.".startswith(f"{rule.operation}."))
+                    and (says is None or says.search(reading.says))
+                ):
+                    return rule
+            return None
+
+        for depth in range(len(codes) - 1, -1, -1):
+            if (found := first(self._by_code.get(codes[depth], ()), depth)) is not None:
+                return found
+        if reading.sub_status is not None:
+            found = first(self._by_sub_status.get(reading.sub_status, ()), len(codes))
+            if found is not None:
+                return found
+        for status in {answer.status, None}:
+            if (found := first(self._by_status.get(status, ()), len(codes))) is not None:
+                return found
+        return _by_ladder(answer)
+
+
+def _by_ladder(answer: Answer) -> Rule:
+    """What the status alone says, or the exception where there is no status."""
+    status = answer.status
+    if answer.exception is not None and (status is None or 200 <= status < 300):
+        return _by_exception(answer.exception)
+    if status is None:
+        return _NOTHING_KNOWN
+    if (rule := LADDER.get(status)) is not None:
+        return rule
+    hundreds = {2: _ANY_2XX, 3: _ANY_3XX, 4: _ANY_4XX, 5: _ANY_5XX}
+    return hundreds.get(status // 100, _NOTHING_KNOWN)
+
+
+def _by_exception(exception: BaseException) -> Rule:
+    """By the types in the chain of causes; types by name, so that ssl and socket need not be loaded."""
+    names = {kind.__name__ for link in chain(exception) for kind in type(link).__mro__}
+    if "SSLCertVerificationError" in names:
+        return _CERTIFICATE
+    if names & {"gaierror", "ConnectionRefusedError"}:
+        return _NO_CONNECTION
+    if "TimeoutError" in names:
+        return _LATE
+    if names & {"ConnectionError", "SSLError"}:
+        return _BROKEN
+    return _NOTHING_KNOWN
+
+
+# -- what is copied from an answer ------------------------------------------------------
+
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
+"""The alphabet of provider codes and request ids."""
+PATH = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$\[\]-]*")
+"""The alphabet of the path to a field."""
+
+
+def copied(value: object, alphabet: re.Pattern[str]) -> str | None:
+    """The value, if it is text of this alphabet and not too long; else nothing of it."""
+    if isinstance(value, str) and len(value) <= MAX_COPIED and alphabet.fullmatch(value):
+        return value
+    return None
+
+
+_REQUEST_IDS = (
+    "x-ms-request-id",
+    "x-ms-client-request-id",
+    "x-ms-activity-id",
+    "x-acs-request-id",
+    "x-request-id",
+)
+
+
+def request_ids(answer: Answer) -> dict[str, str]:
+    """The request ids in the headers of an answer."""
+    return {name: found for name in _REQUEST_IDS if (found := copied(answer.header(name), CODE)) is not None}
+
+
+def read_json(answer: Answer) -> Reading:
+    """What most JSON answers have: a code, words, and further codes inside.
+
+    ``{"error": {"code", "message", "innererror": {"code", ...}}}``, or the same without
+    the outer object, with names in any case.
+    """
+    body = answer.json()
+    if not isinstance(body, dict):
+        return Reading(says=answer.text)
+    error = member(body, "error")
+    node: object = error if isinstance(error, dict) else body
+    codes: list[str] = []
+    says: list[str] = [answer.text]
+    while isinstance(node, dict) and len(codes) < 16:
+        if isinstance(code := member(node, "code"), str):
+            codes.append(code)
+        if isinstance(words := member(node, "message"), str):
+            says.append(words)
+        node = member(node, "innererror")
+    return Reading(tuple(codes), says="\n".join(filter(None, says)))
+
+
+def member(node: Mapping[str, Any], name: str) -> object:
+    """A member of a JSON object by its name in any case; None where there is none."""
+    if name in node:
+        return node[name]
+    return next((value for key, value in node.items() if key.lower() == name), None)
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds the server asks us to wait, from the header forms in use; None for what makes no sense."""
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        waits = [ms / 1000 for value in answer.all(name) if (ms := _number(value)) is not None]
+        if waits := [wait for wait in waits if wait <= MAX_WAIT]:
+            return max(waits)
+    waits = [wait for value in answer.all("retry-after") if (wait := _seconds(value, answer)) is not None]
+    return max((wait for wait in waits if wait <= MAX_WAIT), default=None)
+
+
+def _number(value: str) -> float | None:
+    return float(value) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value := value.strip()) else None
+
+
+def _seconds(value: str, answer: Answer) -> float | None:
+    if (seconds := _number(value)) is not None:
+        return seconds
+    from email.utils import parsedate_to_datetime
+
+    try:
+        until = parsedate_to_datetime(value).timestamp()
+        sent = answer.header("date")
+        now = parsedate_to_datetime(sent).timestamp() if sent else answer.received_at
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return None if now is None else max(0.0, until - now)
+
+
+# -- what went wrong underneath ---------------------------------------------------------
+
+
+def chain(exception: BaseException) -> Iterator[BaseException]:
+    """An exception and what caused it, outermost first, at most eight."""
+    seen: list[BaseException] = []
+    link: BaseException | None = exception
+    while link is not None and len(seen) < 8 and not any(link is known for known in seen):
+        seen.append(link)
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def causes_of(exception: BaseException) -> tuple[Cause, ...]:
+    """The chain as data: type names, and only texts that can hold nothing of the caller's."""
+    return tuple(Cause(_type_name(link), _safe_text(link)) for link in chain(exception))
+
+
+def _type_name(link: BaseException) -> str:
+    kind = type(link)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return name[:MAX_COPIED]
+
+
+def _safe_text(link: BaseException) -> str | None:
+    if isinstance(link, OSError) and isinstance(link.errno, int):
+        import errno
+
+        return errno.errorcode.get(link.errno, f"errno {link.errno}")
+    return copied(getattr(link, "sqlite_errorname", None), CODE)

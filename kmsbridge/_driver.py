@@ -1,0 +1,127 @@
+"""What a provider implements. Nothing here runs.
+
+A provider is a module with what `Provider` names. Its driver speaks to one backend
+address under one identity. Every driver method is written once, as ``async def``:
+under the sync bridge it is run to its end without an event loop, so it may wait only
+through its `Runtime` (see `kmsbridge._runtime`).
+
+A driver raises no `KMSError` for a failure of its backend: it lets its SDK's exception
+pass, or raises `kmsbridge._decode.Refused` with the raw answer. Names it is given are
+native names, already checked; names it returns are native names.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+    from typing import Any
+
+    from kmsbridge._call import Call
+    from kmsbridge._decode import Decoder
+    from kmsbridge._errors import Identity, KMSError
+    from kmsbridge._model import Capabilities, NewSecret, Page, Secret, SecretChange, SecretInfo
+    from kmsbridge._names import NativeNames
+    from kmsbridge._runtime import Runtime
+
+
+class Location(Protocol):
+    """Where a profile or URL points, taken apart and with ``${VAR}`` replaced."""
+
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def host(self) -> str:
+        """The part between ``//`` and the next ``/``, as written; empty where the URL has none."""
+        ...
+    @property
+    def path(self) -> str:
+        """What follows the host, or the scheme where there is no ``//``; percent-decoded."""
+        ...
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The URL's query."""
+        ...
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The profile's table ``options``."""
+        ...
+    @property
+    def credential(self) -> object | None:
+        """What the caller gave as ``credential=``."""
+        ...
+
+
+class Settings(Protocol):
+    """A location, checked and typed by its provider."""
+
+    @property
+    def address(self) -> Hashable:
+        """Equal for two settings that reach the same backend in the same way."""
+        ...
+    @property
+    def identity(self) -> Hashable:
+        """Equal for two settings that use the same credential."""
+        ...
+    @property
+    def capabilities(self) -> Capabilities: ...
+    @property
+    def secret_names(self) -> NativeNames: ...
+
+
+class Driver(Protocol):
+    """One backend address under one identity, open."""
+
+    def repeatable(self, operation: str) -> bool:
+        """Whether doing the operation (such as ``secrets.set``) twice leaves the same state as once."""
+        ...
+    async def reauthenticate(self) -> bool:
+        """Drop the cached token; True if a fresh one may be had."""
+        ...
+    async def refresh(self, error: KMSError) -> bool:
+        """Read again what the error shows to be stale, if it is ours; True if a new request makes sense."""
+        ...
+    async def poll(self, error: KMSError, call: Call) -> bool:
+        """Look once whether the operation that is in the way has ended; True when it has."""
+        ...
+    async def health(self, call: Call) -> Identity | None:
+        """One harmless call that proves reachability, authentication and key access."""
+        ...
+    async def close(self) -> None: ...
+
+
+class SecretsDriver(Driver, Protocol):
+    """A driver that keeps secrets. `Secret` and `SecretInfo` carry native names here."""
+
+    async def get_secret(self, call: Call, name: str, version: str | None) -> Secret: ...
+    async def set_secret(self, call: Call, name: str, new: NewSecret) -> Secret: ...
+    async def list_secrets(self, call: Call, cursor: str | None) -> Page[SecretInfo]: ...
+    async def list_secret_versions(self, call: Call, name: str, cursor: str | None) -> Page[SecretInfo]:
+        """Newest first."""
+        ...
+    async def update_secret(self, call: Call, name: str, version: str | None, change: SecretChange) -> SecretInfo: ...
+    async def delete_secret(self, call: Call, name: str) -> SecretInfo: ...
+    async def list_deleted_secrets(self, call: Call, cursor: str | None) -> Page[SecretInfo]: ...
+    async def recover_secret(self, call: Call, name: str) -> SecretInfo: ...
+    async def purge_secret(self, call: Call, name: str) -> None: ...
+
+
+class Provider(Protocol):
+    """A backend, as a module: ``kmsbridge_<scheme>`` or an entry point in ``kmsbridge.providers``."""
+
+    name: str
+    """As it stands in `KMSError.provider`."""
+    decoder: Decoder
+
+    def configure(self, location: Location) -> Settings:
+        """Check a location. No I/O.
+
+        Raises:
+            InvalidRequestError: Something in it is unknown or wrong; the text names what is allowed.
+        """
+        ...
+    async def open(self, settings: Settings, runtime: Runtime) -> Driver:
+        """Open a driver; import the SDK here, not before."""
+        ...

@@ -1,0 +1,194 @@
+"""What goes in and comes out of a bridge: frozen records, the same for every backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, NoReturn, TypeVar
+
+from kmsbridge._errors import Code, Fault, Identity, invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from typing import Any
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """One version of a secret, with its value.
+
+    Its repr shows no value and it refuses pickling, so that it can be logged or
+    passed by accident without harm.
+    """
+
+    name: str
+    version: str
+    """Opaque; compare it, do not read it."""
+    value: str | bytes
+    """As it was set: text comes back as str, bytes as bytes."""
+    content_type: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    stale: bool = False
+    """True when it comes from a cache because the backend could not be asked."""
+
+    @property
+    def text(self) -> str:
+        """The value as text.
+
+        Raises:
+            InvalidRequestError: The value is bytes that are not UTF-8.
+        """
+        if isinstance(self.value, str):
+            return self.value
+        try:
+            return self.value.decode()
+        except UnicodeDecodeError:
+            pass  # raised below: the exception of the decoder carries the value
+        raise invalid(f"the value of secret {self.name!r} is not UTF-8 text", remediation="Read .bytes instead of .text.")
+
+    @property
+    def bytes(self) -> bytes:
+        """The value as bytes; text is encoded as UTF-8."""
+        return self.value.encode() if isinstance(self.value, str) else self.value
+
+    def json(self) -> Any:
+        """The value, parsed as JSON.
+
+        Raises:
+            InvalidRequestError: The value is not JSON.
+        """
+        import json
+
+        try:
+            return json.loads(self.value)
+        except (ValueError, RecursionError):
+            pass  # raised below: the exception of the parser carries the value
+        raise invalid(f"the value of secret {self.name!r} is not JSON", remediation="Read .text or .bytes.")
+
+    def __repr__(self) -> str:
+        return f"<Secret {self.name!r} version {self.version!r}, value not shown>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled: it would carry its value; pass the name instead")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretInfo:
+    """A secret or one of its versions, without its value."""
+
+    name: str
+    version: str | None = None
+    """None where a backend's listing does not say which version is the latest."""
+    enabled: bool = True
+    content_type: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    expires_at: datetime | None = None
+    deleted_at: datetime | None = None
+    purge_at: datetime | None = None
+    """When the backend removes a deleted secret for good."""
+
+
+class NewSecret(NamedTuple):
+    """A value on its way to a backend, checked; its repr shows no value."""
+
+    value: str | bytes
+    content_type: str | None
+    tags: Mapping[str, str]
+    expires_at: datetime | None
+    if_absent: bool
+
+    def __repr__(self) -> str:
+        return "<NewSecret, value not shown>"
+
+
+class SecretChange(NamedTuple):
+    """What `update` changes; None leaves a thing as it is."""
+
+    enabled: bool | None = None
+    tags: Mapping[str, str] | None = None
+    expires_at: datetime | None = None
+
+
+class Page(NamedTuple, Generic[T_co]):
+    """One page of a listing."""
+
+    items: Sequence[T_co]
+    cursor: str | None = None
+    """Where the next page starts; None on the last page. Opaque."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretAbilities:
+    """What the backend can do with secrets, and how large things may be."""
+
+    get: bool = False
+    set: bool = False
+    list: bool = False
+    versions: bool = False
+    update: bool = False
+    delete: bool = False
+    deleted: bool = False
+    recover: bool = False
+    purge: bool = False
+    get_version: bool = False
+    """`get` takes ``version=``."""
+    if_absent: bool = False
+    content_type: bool = False
+    tags: bool = False
+    expires_at: bool = False
+    enabled: bool = False
+    """`update` takes ``enabled=``."""
+    update_version: bool = False
+    """`update` takes ``version=``."""
+    max_value: int = 0
+    """Bytes of a value at most; text counts as UTF-8."""
+    max_binary: int = 0
+    """Bytes at most of a value given as bytes, where the backend stores text only."""
+    max_tags: int = 0
+    max_content_type: int = 0
+    """Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do: ``bridge.capabilities.secrets.if_absent`` and so on."""
+
+    secrets: SecretAbilities = SecretAbilities()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What one harmless call found out. True when the backend can be used."""
+
+    provider: str
+    reachable: bool | None
+    """None where it could not be found out."""
+    authenticated: bool | None
+    key_usable: bool | None
+    """The key the backend itself depends on, such as a customer-managed key."""
+    code: Code | None = None
+    """Why it cannot be used; None when it can."""
+    fault: Fault | None = None
+    message: str = ""
+    remediation: str = ""
+    identity: Identity | None = None
+    elapsed: float = 0.0
+    """Seconds."""
+
+    def __bool__(self) -> bool:
+        return self.code is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON-ready data."""
+        from dataclasses import asdict
+
+        record = asdict(self)
+        record["identity"] = None if self.identity is None else self.identity._asdict()
+        return {"healthy": bool(self), **record}

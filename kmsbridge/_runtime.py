@@ -1,0 +1,303 @@
+"""What differs between the sync and the async bridge: waiting.
+
+Every portable operation and driver method is one ``async def``. The async bridge
+awaits it. The sync bridge runs the same coroutine with one ``send(None)``: nothing in
+it suspends, because it waits only through its `Runtime`, and the blocking runtime's
+methods block instead of suspending.
+
+Laws of such a body, each with a test in ``tests/test_runtime.py``:
+
+- it waits only through its runtime; inner generators run under `contextlib.aclosing`;
+- it holds no lock and no flight at a ``yield``;
+- what a single flight makes never asks the same flight for its own key;
+- no ``next()``: a StopIteration inside a coroutine turns into a RuntimeError.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from kmsbridge._errors import KMSError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+T = TypeVar("T")
+K = TypeVar("K", bound="Hashable")
+
+
+def drive(body: Coroutine[Any, Any, T]) -> T:
+    """Run a body of the blocking runtime to its end.
+
+    The traceback of an error of ours starts here: the frames below hold values.
+    """
+    try:
+        body.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    except KMSError as error:
+        raised = error.with_traceback(None)
+    else:
+        body.close()
+        raise RuntimeError("a body under the sync bridge tried to suspend: it waited for something but its runtime")
+    raise raised
+
+
+async def deliver(body: Coroutine[Any, Any, T]) -> T:
+    """Await a body of the asyncio runtime; errors are cut as by `drive`."""
+    try:
+        return await body
+    except KMSError as error:
+        raised = error.with_traceback(None)
+    raise raised
+
+
+class _Process:
+    """The scope of what lives as long as the process."""
+
+
+PROCESS = _Process()
+
+
+class Runtime(Protocol):
+    """How a body waits."""
+
+    async def settle(self, value: Awaitable[T] | T) -> T:
+        """The result of one half of an SDK pair: awaited, or there already."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Run a blocking function without holding up an event loop."""
+        ...
+
+    async def gather(self, makers: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """The results of all, in order; side by side where there is an event loop."""
+        ...
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """A new lock."""
+        ...
+
+    @property
+    def scope(self) -> Callable[[], object]:
+        """Gives what an SDK client lives and dies with: the running loop, or `PROCESS`."""
+        ...
+
+    async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
+        """Wait until a flight has landed, or TimeoutError after `timeout` seconds."""
+        ...
+
+
+class BlockingRuntime:
+    """Waiting by blocking the thread."""
+
+    async def settle(self, value: Awaitable[T] | T) -> T:
+        """The value itself; an awaitable is a mistake of the driver."""
+        if hasattr(value, "__await__"):
+            close: Callable[[], object] = getattr(value, "close", lambda: None)
+            close()  # a coroutine that nobody awaits would warn
+            raise RuntimeError("an async SDK client was given to the sync bridge")
+        result: Any = value
+        return cast("T", result)
+
+    async def sleep(self, seconds: float) -> None:
+        """Block for so long."""
+        time.sleep(seconds)
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Call it here: this thread may block."""
+        return function()
+
+    async def gather(self, makers: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """One after the other."""
+        return [await make() for make in makers]
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """A lock between threads."""
+        return _ThreadLock()
+
+    def scope(self) -> object:
+        """Sync clients live as long as the process."""
+        return PROCESS
+
+    async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
+        """Block until the flight has landed."""
+        landed = threading.Event()
+        flight.when_landed(landed.set)
+        if not landed.wait(timeout):
+            raise TimeoutError
+
+
+class _ThreadLock:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> None:
+        self._lock.acquire()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+
+class AsyncioRuntime:
+    """Waiting in the running asyncio event loop."""
+
+    def __init__(self, parallel: int = 16) -> None:
+        import asyncio
+
+        self._parallel = parallel
+        self.scope: Callable[[], AbstractEventLoop] = asyncio.get_running_loop
+
+    async def settle(self, value: Awaitable[T] | T) -> T:
+        """Await it, if it is to be awaited."""
+        if hasattr(value, "__await__"):
+            return await cast("Awaitable[T]", value)
+        result: Any = value
+        return cast("T", result)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let the loop go on for so long."""
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """In the loop's default executor."""
+        import asyncio
+
+        return await asyncio.to_thread(function)
+
+    async def gather(self, makers: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """A few at a time; when one fails or we are cancelled, none is left running."""
+        import asyncio
+
+        permits = asyncio.Semaphore(self._parallel)
+
+        async def run(make: Callable[[], Awaitable[T]]) -> T:
+            async with permits:
+                return await make()
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run(make)) for make in makers]
+        return [task.result() for task in tasks]
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """A lock between tasks."""
+        import asyncio
+
+        return asyncio.Lock()
+
+    async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
+        """Let the loop go on until the flight has landed."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        landed = asyncio.Event()
+
+        def wake() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(landed.set)
+
+        flight.when_landed(wake)
+        async with asyncio.timeout(timeout):
+            await landed.wait()
+
+
+BLOCKING = BlockingRuntime()
+
+
+class Flight(Generic[T]):
+    """One making of one thing, that any number of callers wait for."""
+
+    def __init__(self) -> None:
+        self.leader = (threading.get_ident(), _task())
+        self.value: T | None = None
+        self.error: Exception | None = None
+        self.abandoned = False
+        self._waiting: list[Callable[[], object]] | None = []
+        self._lock = threading.Lock()
+
+    def when_landed(self, wake: Callable[[], object]) -> None:
+        """Call `wake` when it has landed, at once if it has."""
+        with self._lock:
+            if self._waiting is not None:
+                self._waiting.append(wake)
+                return
+        wake()
+
+    def land(self) -> None:
+        """Wake everybody."""
+        with self._lock:
+            waiting, self._waiting = self._waiting or [], None
+        for wake in waiting:
+            wake()
+
+
+class SingleFlight(Generic[K, T]):
+    """Many callers ask for one thing at once, and it is made once.
+
+    Works across threads and event loops. When a maker fails, every waiter gets the
+    error (a copy, for one of ours); when it is cancelled or interrupted, a waiter
+    takes over.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[K, Flight[T]] = {}
+
+    async def do(
+        self,
+        runtime: Runtime,
+        key: K,
+        make: Callable[[], Awaitable[T]],
+        time_left: Callable[[], float | None] = lambda: None,
+    ) -> T:
+        """What `make` returns for this key, made by us or by who came first."""
+        while True:
+            with self._lock:
+                if (flight := self._flights.get(key)) is None:
+                    mine = self._flights[key] = Flight[T]()
+                    break
+            if flight.leader == (threading.get_ident(), _task()):
+                raise RuntimeError("the maker of a single flight asked for its own key")
+            await runtime.wait(flight, time_left())
+            if flight.abandoned:
+                continue
+            if flight.error is not None:
+                raise flight.error.copy() if isinstance(flight.error, KMSError) else flight.error.with_traceback(None)
+            return cast("T", flight.value)
+        try:
+            mine.value = await make()
+        except Exception as error:
+            mine.error = error
+            raise
+        except BaseException:
+            mine.abandoned = True
+            raise
+        finally:
+            with self._lock:
+                del self._flights[key]
+            mine.land()
+        return mine.value
+
+
+def _task() -> object | None:
+    """The running asyncio task; None outside of one, without importing asyncio."""
+    import sys
+
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        return cast("object", asyncio.current_task())
+    except RuntimeError:
+        return None

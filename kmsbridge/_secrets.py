@@ -1,0 +1,275 @@
+"""The portable operations on secrets, written once for the sync and the async bridge.
+
+Each is one call: what the caller can get wrong is checked first, then the driver is
+asked. Names go to the backend in its own spelling and come back in ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import cast
+
+from kmsbridge._errors import Code, InvalidRequestError, KMSError, Outcome, Resource, invalid, unsupported
+from kmsbridge._model import NewSecret, Page, Secret, SecretChange, SecretInfo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from typing import Any
+
+    from kmsbridge._call import Call, Calls
+    from kmsbridge._driver import SecretsDriver
+    from kmsbridge._model import SecretAbilities
+    from kmsbridge._names import Names
+
+    Fetch = Callable[[str | None], Coroutine[Any, Any, Page[SecretInfo]]]
+    """Fetches the page that starts at a cursor; None for the first."""
+
+_VERSION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MAX_TAG = 256
+
+
+class SecretOperations:
+    """What a bridge can do with secrets."""
+
+    def __init__(self, calls: Calls, names: Names, abilities: SecretAbilities) -> None:
+        self._calls = calls
+        self._names = names
+        self._abilities = abilities
+
+    async def get(self, name: str, version: str | None, timeout: float | None) -> Secret:
+        async def body(call: Call) -> Secret:
+            self._need("get")
+            native = self._about(call, name, version)
+            driver = await _driver(call)
+            return self._ours(await driver.get_secret(call, native, version))
+
+        return await self._calls.run("secrets.get", body, timeout)
+
+    async def get_many(self, names: Iterable[str], timeout: float | None) -> dict[str, Secret | KMSError]:
+        async def get(name: str) -> Secret | KMSError:
+            try:
+                return await self.get(name, None, timeout)
+            except KMSError as error:
+                return error.with_traceback(None)
+
+        if isinstance(names, str):
+            raise invalid("get_many takes several names, not one str", "names", remediation="Write get_many([name]).")
+        wanted = list(dict.fromkeys(names))
+        found = await self._calls.runtime.gather([partial(get, name) for name in wanted])
+        return dict(zip(wanted, found, strict=True))
+
+    async def set(
+        self,
+        name: str,
+        value: str | bytes,
+        content_type: str | None,
+        tags: Mapping[str, str] | None,
+        expires_at: datetime | None,
+        if_absent: bool,
+        timeout: float | None,
+    ) -> Secret:
+        async def body(call: Call) -> Secret:
+            self._need("set")
+            native = self._about(call, name, None)
+            new = NewSecret(
+                self._checked_value(value),
+                self._checked_content_type(content_type),
+                self._checked_tags(tags) or {},
+                self._checked_expiry(expires_at),
+                self._checked_flag(if_absent, "if_absent"),
+            )
+            driver = await _driver(call)
+            return self._ours(await driver.set_secret(call, native, new))
+
+        return await self._calls.run("secrets.set", body, timeout)
+
+    def list(self, prefix: str, timeout: float | None) -> Fetch:
+        async def body(call: Call, cursor: str | None) -> Page[SecretInfo]:
+            self._need("list")
+            self._names.check_prefix(prefix)
+            driver = await _driver(call)
+            page = await driver.list_secrets(call, cursor)
+            infos = [self._our_info(info) for info in page.items]
+            return Page([info for info in infos if info.name.startswith(prefix)], page.cursor)
+
+        return self._pages("secrets.list", body, timeout)
+
+    def versions(self, name: str, timeout: float | None) -> Fetch:
+        async def body(call: Call, cursor: str | None) -> Page[SecretInfo]:
+            self._need("versions")
+            native = self._about(call, name, None)
+            driver = await _driver(call)
+            page = await driver.list_secret_versions(call, native, cursor)
+            return Page([self._our_info(info) for info in page.items], page.cursor)
+
+        return self._pages("secrets.versions", body, timeout)
+
+    async def update(
+        self,
+        name: str,
+        version: str | None,
+        enabled: bool | None,
+        tags: Mapping[str, str] | None,
+        expires_at: datetime | None,
+        timeout: float | None,
+    ) -> SecretInfo:
+        async def body(call: Call) -> SecretInfo:
+            self._need("update")
+            native = self._about(call, name, version, argument="update_version")
+            if enabled is not None:
+                self._checked_flag(enabled, "enabled", needs=True)
+            change = SecretChange(enabled, self._checked_tags(tags), self._checked_expiry(expires_at))
+            if change == SecretChange():
+                raise invalid("there is nothing to update", remediation="Give enabled=, tags= or expires_at=.")
+            driver = await _driver(call)
+            return self._our_info(await driver.update_secret(call, native, version, change))
+
+        return await self._calls.run("secrets.update", body, timeout)
+
+    async def delete(self, name: str, timeout: float | None) -> SecretInfo:
+        async def body(call: Call) -> SecretInfo:
+            self._need("delete")
+            native = self._about(call, name, None)
+            driver = await _driver(call)
+            return self._our_info(await driver.delete_secret(call, native))
+
+        return await self._calls.run("secrets.delete", body, timeout)
+
+    def deleted(self, timeout: float | None) -> Fetch:
+        async def body(call: Call, cursor: str | None) -> Page[SecretInfo]:
+            self._need("deleted")
+            driver = await _driver(call)
+            page = await driver.list_deleted_secrets(call, cursor)
+            return Page([self._our_info(info) for info in page.items], page.cursor)
+
+        return self._pages("secrets.deleted", body, timeout)
+
+    async def recover(self, name: str, timeout: float | None) -> SecretInfo:
+        async def body(call: Call) -> SecretInfo:
+            self._need("recover")
+            native = self._about(call, name, None)
+            driver = await _driver(call)
+            return self._our_info(await driver.recover_secret(call, native))
+
+        return await self._calls.run("secrets.recover", body, timeout)
+
+    async def purge(self, name: str, timeout: float | None) -> None:
+        async def body(call: Call) -> None:
+            self._need("purge")
+            native = self._about(call, name, None)
+            driver = await _driver(call)
+            await driver.purge_secret(call, native)
+
+        return await self._calls.run("secrets.purge", body, timeout)
+
+    # -- how a call begins and ends -----------------------------------------------------
+
+    def _pages(
+        self,
+        operation: str,
+        body: Callable[[Call, str | None], Awaitable[Page[SecretInfo]]],
+        timeout: float | None,
+    ) -> Fetch:
+        """Each page is a call of its own, with the whole timeout."""
+
+        def fetch(cursor: str | None) -> Coroutine[Any, Any, Page[SecretInfo]]:
+            return self._calls.run(operation, lambda call: body(call, cursor), timeout)
+
+        return fetch
+
+    def _need(self, ability: str) -> None:
+        if not getattr(self._abilities, ability):
+            raise unsupported(f"secrets.{ability}")
+
+    def _about(self, call: Call, name: str, version: str | None, argument: str = "get_version") -> str:
+        """The native name; from here on the call's errors say what it is about."""
+        native = self._names.native(name)
+        if version is not None:
+            self._need(argument)
+            if not isinstance(version, str) or not _VERSION.fullmatch(version):
+                raise invalid("this cannot be the version of a secret", "version",
+                              remediation="Pass on a version as set, get or versions gave it.")
+        call.resource = Resource("secret", name, version)
+        return native
+
+    def _ours(self, secret: Secret) -> Secret:
+        return replace(secret, name=self._names.portable(secret.name))
+
+    def _our_info(self, info: SecretInfo) -> SecretInfo:
+        return replace(info, name=self._names.portable(info.name))
+
+    # -- what the caller can get wrong --------------------------------------------------
+
+    def _checked_value(self, value: str | bytes) -> str | bytes:
+        if isinstance(value, str):
+            size, limit = _utf8_size(value), self._abilities.max_value
+        elif isinstance(value, bytes):
+            size, limit = len(value), self._abilities.max_binary or self._abilities.max_value
+        else:
+            raise invalid(f"a secret's value must be str or bytes, not {type(value).__name__}", "value")
+        if size is None:
+            raise invalid("the value holds half a surrogate pair, which is no text", "value", remediation="Give it as bytes.")
+        if size > limit:
+            raise InvalidRequestError(
+                f"the value has {size} bytes; this backend takes {limit}",
+                code=Code.PAYLOAD_TOO_LARGE, outcome=Outcome.NOT_SENT,
+            )
+        return value
+
+    def _checked_content_type(self, content_type: str | None) -> str | None:
+        if content_type is None:
+            return None
+        self._need("content_type")
+        limit = self._abilities.max_content_type
+        if not isinstance(content_type, str) or not content_type.isprintable() or not 0 < len(content_type) <= limit:
+            raise invalid(f"content_type must be 1 to {limit} printable characters", "content_type")
+        return content_type
+
+    def _checked_tags(self, tags: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        if tags is None:
+            return None
+        if tags:
+            self._need("tags")
+        limit = self._abilities.max_tags
+        for key, value in tags.items():
+            if not isinstance(key, str) or not isinstance(value, str):
+                raise invalid("tags must map str to str", "tags")
+            if not 0 < len(key) <= _MAX_TAG or len(value) > _MAX_TAG or not (key + value).isprintable():
+                raise invalid(f"a tag must have 1 to {_MAX_TAG} printable characters, its value at most as many", "tags")
+        if len(tags) > limit:
+            raise invalid(f"{len(tags)} tags were given; this backend takes {limit}", "tags")
+        return dict(tags)
+
+    def _checked_expiry(self, expires_at: datetime | None) -> datetime | None:
+        if expires_at is None:
+            return None
+        self._need("expires_at")
+        if not isinstance(expires_at, datetime) or expires_at.utcoffset() is None:
+            raise invalid("expires_at must be a datetime with a time zone", "expires_at",
+                          remediation="Write datetime.now(UTC) + timedelta(days=30), for instance.")
+        return expires_at.astimezone(UTC).replace(microsecond=0)
+
+    def _checked_flag(self, flag: bool, name: str, *, needs: bool = False) -> bool:
+        if not isinstance(flag, bool):
+            raise invalid(f"{name} must be True or False, not {type(flag).__name__}", name)
+        if flag or needs:
+            self._need(name)
+        return flag
+
+
+def _utf8_size(text: str) -> int | None:
+    """Bytes of a text as UTF-8; None if it is none. The encoder's own exception would carry the text."""
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return None
+
+
+async def _driver(call: Call) -> SecretsDriver:
+    return cast("SecretsDriver", await call.driver())
