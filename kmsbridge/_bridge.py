@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from kmsbridge import _config, _registry
-from kmsbridge._call import Calls
 from kmsbridge._errors import Category, Code, KMSError
 from kmsbridge._model import Health
-from kmsbridge._names import Names
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, deliver, drive
-from kmsbridge._secrets import SecretOperations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
     from kmsbridge._errors import Identity
     from kmsbridge._model import Capabilities, Page, Secret, SecretInfo
     from kmsbridge._runtime import Runtime
+    from kmsbridge._secrets import SecretOperations
     from kmsbridge._telemetry import Event
 
 T = TypeVar("T")
@@ -71,7 +68,7 @@ def connect_async(
 
 
 class _Core:
-    """What both faces stand on."""
+    """What both faces stand on. Loads the machinery, which ``import kmsbridge`` leaves alone."""
 
     def __init__(
         self,
@@ -82,6 +79,11 @@ class _Core:
         on_event: Callable[[Event], object] | None,
         debug_causes: bool,
     ) -> None:
+        from kmsbridge import _config, _registry
+        from kmsbridge._call import Calls
+        from kmsbridge._names import Names
+        from kmsbridge._secrets import SecretOperations
+
         profile = _config.resolve(target)
         location = profile.location(credential)
         provider = _registry.provider_for(location.scheme)

@@ -71,13 +71,15 @@ class Answer(NamedTuple):
     """When it came, in seconds since 1970: needed for a Retry-After that is a date."""
 
     def header(self, name: str) -> str | None:
-        """The first header of that name, in any case."""
-        return next(self.all(name), None)
+        """The first header of that name, given in lower case."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return None
 
-    def all(self, name: str) -> Iterator[str]:
-        """Every header of that name."""
-        wanted = name.lower()
-        return (value for key, value in self.headers if key.lower() == wanted)
+    def all(self, name: str) -> list[str]:
+        """Every header of that name, given in lower case."""
+        return [value for key, value in self.headers if key.lower() == name]
 
     def json(self) -> object:
         """The body as JSON; None if it is not."""
@@ -353,18 +355,18 @@ def copied(value: object, alphabet: re.Pattern[str]) -> str | None:
     return None
 
 
-_REQUEST_IDS = (
-    "x-ms-request-id",
-    "x-ms-client-request-id",
-    "x-ms-activity-id",
-    "x-acs-request-id",
-    "x-request-id",
+_REQUEST_IDS = frozenset(
+    ("x-ms-request-id", "x-ms-client-request-id", "x-ms-activity-id", "x-acs-request-id", "x-request-id")
 )
 
 
 def request_ids(answer: Answer) -> dict[str, str]:
     """The request ids in the headers of an answer."""
-    return {name: found for name in _REQUEST_IDS if (found := copied(answer.header(name), CODE)) is not None}
+    return {
+        name: value
+        for key, value in answer.headers
+        if (name := key.lower()) in _REQUEST_IDS and copied(value, CODE) is not None
+    }
 
 
 def read_json(answer: Answer) -> Reading:
