@@ -1,0 +1,18 @@
+.PHONY: setup demo test test-long test-oldest lint types bench clients wheel build clean
+BIN := .venv/bin
+
+setup: .venv/ready
+.venv/ready: pyproject.toml .ci/setup ; @.ci/setup .venv
+.venv-oldest/ready: pyproject.toml .ci/setup | setup ; @$(BIN)/python .ci/oldest.py > .venv/oldest.txt && .ci/setup .venv-oldest -c .venv/oldest.txt
+
+demo: setup ; @$(BIN)/kmsbridge demo
+test: lint types ; $(BIN)/python -m pytest
+test-long: lint types ; KMSBRIDGE_LONG=1 $(BIN)/python -m pytest
+test-oldest: .venv-oldest/ready ; .venv-oldest/bin/python -m pytest
+lint: setup ; $(BIN)/ruff check .
+types: setup ; $(BIN)/mypy && $(BIN)/pyright
+bench: setup ; @for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
+clients: setup ; @.ci/clients
+wheel: setup ; @.ci/wheel
+build: setup ; $(BIN)/python -m build
+clean: ; rm -rf .venv .venv-oldest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
