@@ -1,6 +1,6 @@
 """One API for secrets over several clouds' key services, with one error vocabulary."""
 
-from kmsbridge._bridge import AsyncBridge, AsyncSecrets, Bridge, Secrets, connect, connect_async
+from kmsbridge._bridge import AsyncBridge, Bridge, connect, connect_async
 from kmsbridge._errors import (
     TAXONOMY,
     AuthenticationError,
@@ -30,6 +30,7 @@ from kmsbridge._errors import (
     UnknownError,
     UnsupportedError,
 )
+from kmsbridge._faces import AsyncSecrets, Secrets
 from kmsbridge._model import Capabilities, Health, Secret, SecretAbilities, SecretInfo
 from kmsbridge._telemetry import Event
 

@@ -1,31 +1,21 @@
-"""The faces of kmsbridge: `connect` and `connect_async`, and what they give.
-
-Every method is one line: the work is in `kmsbridge._secrets`. A method that is given a
-value drops it before the call starts, so that the traceback of an error does not hold it.
-"""
+"""`connect` and `connect_async`, and the bridges they give."""
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from kmsbridge._errors import Category, Code, KMSError
+from kmsbridge._faces import AsyncSecrets, Secrets
 from kmsbridge._model import Health
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, deliver, drive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-    from datetime import datetime
-    from typing import Any, Self
+    from collections.abc import Callable
+    from typing import Self
 
     from kmsbridge._call import Call
-    from kmsbridge._errors import Identity
-    from kmsbridge._model import Capabilities, Page, Secret, SecretInfo
+    from kmsbridge._model import Capabilities
     from kmsbridge._runtime import Runtime
-    from kmsbridge._secrets import SecretOperations
     from kmsbridge._telemetry import Event
-
-T = TypeVar("T")
 
 HEALTH_SECONDS = 2.0
 
@@ -92,7 +82,7 @@ class _Core:
         self.calls = Calls(hold, provider.decoder, timeout=timeout, on_event=on_event, debug_causes=debug_causes)
         self.capabilities = settings.capabilities
         names = Names(settings.secret_names, profile.secrets)
-        self.secrets = SecretOperations(self.calls, names, self.capabilities.secrets)
+        self.secrets = SecretOperations(self.calls, names, self.capabilities.secrets, "secret")
         self.title = provider.name if profile.name is None else f"{provider.name}, profile {profile.name!r}"
 
     async def health(self, timeout: float) -> Health:
@@ -125,166 +115,6 @@ def _unhealthy(error: KMSError) -> Health:
         identity=error.identity,
         elapsed=error.elapsed,
     )
-
-
-class Secrets:
-    """Secrets under the sync bridge: ``bridge.secrets``."""
-
-    __slots__ = ("_operations",)
-
-    def __init__(self, operations: SecretOperations) -> None:
-        self._operations = operations
-
-    def get(self, name: str, version: str | None = None, *, timeout: float | None = None) -> Secret:
-        """The latest version of a secret, or the named one.
-
-        Raises:
-            NotFoundError: It is not there (``not_found``, ``version_not_found``).
-            PreconditionError: The version is disabled.
-        """
-        return drive(self._operations.get(name, version, timeout))
-
-    def get_many(self, names: Iterable[str], *, timeout: float | None = None) -> dict[str, Secret | KMSError]:
-        """The latest versions of several secrets; what failed is its error, and raises nothing."""
-        return drive(self._operations.get_many(names, timeout))
-
-    def set(
-        self,
-        name: str,
-        value: str | bytes,
-        *,
-        content_type: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        expires_at: datetime | None = None,
-        if_absent: bool = False,
-        timeout: float | None = None,
-    ) -> Secret:
-        """Append a version; create the secret if it is missing.
-
-        Args:
-            name: The portable name, or ``native:...``.
-            value: Text or bytes; it comes back as it was given.
-            content_type: What the value is, for people and programs.
-            tags: Labels of this version.
-            expires_at: With a time zone; kept to the whole second. Informs, does not lock.
-            if_absent: Only create: an existing secret is ``already_exists``.
-            timeout: Seconds for the whole call.
-
-        Raises:
-            ConflictError: It exists, or a deleted secret holds the name.
-            InvalidRequestError: An argument is wrong or too large.
-            UnsupportedError: The backend lacks an argument that is given.
-        """
-        body = self._operations.set(name, value, content_type, tags, expires_at, if_absent, timeout)
-        del value
-        return drive(body)
-
-    def list(self, prefix: str = "", *, timeout: float | None = None) -> Iterator[SecretInfo]:
-        """All secrets whose name starts with `prefix`, without values. `timeout` is for each page."""
-        return _items(self._operations.list(prefix, timeout))
-
-    def versions(self, name: str, *, timeout: float | None = None) -> Iterator[SecretInfo]:
-        """The versions of a secret, newest first."""
-        return _items(self._operations.versions(name, timeout))
-
-    def update(
-        self,
-        name: str,
-        *,
-        version: str | None = None,
-        enabled: bool | None = None,
-        tags: Mapping[str, str] | None = None,
-        expires_at: datetime | None = None,
-        timeout: float | None = None,
-    ) -> SecretInfo:
-        """Change what is said of a version, the latest if none is named; None leaves a thing as it is."""
-        return drive(self._operations.update(name, version, enabled, tags, expires_at, timeout))
-
-    def delete(self, name: str, *, timeout: float | None = None) -> SecretInfo:
-        """Delete a secret with all its versions; it can be recovered where the backend can do that."""
-        return drive(self._operations.delete(name, timeout))
-
-    def deleted(self, *, timeout: float | None = None) -> Iterator[SecretInfo]:
-        """The deleted secrets that can still be recovered."""
-        return _items(self._operations.deleted(timeout))
-
-    def recover(self, name: str, *, timeout: float | None = None) -> SecretInfo:
-        """Bring a deleted secret back, with all its versions."""
-        return drive(self._operations.recover(name, timeout))
-
-    def purge(self, name: str, *, timeout: float | None = None) -> None:
-        """Remove a deleted secret for good."""
-        return drive(self._operations.purge(name, timeout))
-
-
-class AsyncSecrets:
-    """Secrets under the async bridge; see `Secrets` for what each method does and raises."""
-
-    __slots__ = ("_operations",)
-
-    def __init__(self, operations: SecretOperations) -> None:
-        self._operations = operations
-
-    async def get(self, name: str, version: str | None = None, *, timeout: float | None = None) -> Secret:
-        """See `Secrets.get`."""
-        return await deliver(self._operations.get(name, version, timeout))
-
-    async def get_many(self, names: Iterable[str], *, timeout: float | None = None) -> dict[str, Secret | KMSError]:
-        """See `Secrets.get_many`; the gets run side by side."""
-        return await deliver(self._operations.get_many(names, timeout))
-
-    async def set(
-        self,
-        name: str,
-        value: str | bytes,
-        *,
-        content_type: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        expires_at: datetime | None = None,
-        if_absent: bool = False,
-        timeout: float | None = None,
-    ) -> Secret:
-        """See `Secrets.set`."""
-        body = self._operations.set(name, value, content_type, tags, expires_at, if_absent, timeout)
-        del value
-        return await deliver(body)
-
-    def list(self, prefix: str = "", *, timeout: float | None = None) -> AsyncIterator[SecretInfo]:
-        """See `Secrets.list`."""
-        return _async_items(self._operations.list(prefix, timeout))
-
-    def versions(self, name: str, *, timeout: float | None = None) -> AsyncIterator[SecretInfo]:
-        """See `Secrets.versions`."""
-        return _async_items(self._operations.versions(name, timeout))
-
-    async def update(
-        self,
-        name: str,
-        *,
-        version: str | None = None,
-        enabled: bool | None = None,
-        tags: Mapping[str, str] | None = None,
-        expires_at: datetime | None = None,
-        timeout: float | None = None,
-    ) -> SecretInfo:
-        """See `Secrets.update`."""
-        return await deliver(self._operations.update(name, version, enabled, tags, expires_at, timeout))
-
-    async def delete(self, name: str, *, timeout: float | None = None) -> SecretInfo:
-        """See `Secrets.delete`."""
-        return await deliver(self._operations.delete(name, timeout))
-
-    def deleted(self, *, timeout: float | None = None) -> AsyncIterator[SecretInfo]:
-        """See `Secrets.deleted`."""
-        return _async_items(self._operations.deleted(timeout))
-
-    async def recover(self, name: str, *, timeout: float | None = None) -> SecretInfo:
-        """See `Secrets.recover`."""
-        return await deliver(self._operations.recover(name, timeout))
-
-    async def purge(self, name: str, *, timeout: float | None = None) -> None:
-        """See `Secrets.purge`."""
-        return await deliver(self._operations.purge(name, timeout))
 
 
 class Bridge:
@@ -345,23 +175,3 @@ class AsyncBridge:
 
     def __repr__(self) -> str:
         return f"<kmsbridge.AsyncBridge to {self._core.title}>"
-
-
-def _items(fetch: Callable[[str | None], Coroutine[Any, Any, Page[T]]]) -> Iterator[T]:
-    """The items of all pages; nothing is held between two of them."""
-    cursor: str | None = None
-    while True:
-        page = drive(fetch(cursor))
-        yield from page.items
-        if (cursor := page.cursor) is None:
-            return
-
-
-async def _async_items(fetch: Callable[[str | None], Coroutine[Any, Any, Page[T]]]) -> AsyncIterator[T]:
-    cursor: str | None = None
-    while True:
-        page = await deliver(fetch(cursor))
-        for item in page.items:
-            yield item
-        if (cursor := page.cursor) is None:
-            return

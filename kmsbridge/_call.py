@@ -10,7 +10,8 @@ import math
 from time import monotonic
 from typing import TypeVar
 
-from kmsbridge._errors import DeadlineExceededError, KMSError, Outcome, RetryAction, invalid
+from kmsbridge._ciphertext import Broken, Foreign, not_ours
+from kmsbridge._errors import CryptoError, DeadlineExceededError, KMSError, Outcome, RetryAction, invalid
 from kmsbridge._telemetry import Event, emit
 
 TYPE_CHECKING = False
@@ -143,6 +144,10 @@ class Calls:
             error = failure
         elif isinstance(failure, TimeoutError) and not call.attempts:
             error = DeadlineExceededError("the time for the call was over before it began", outcome=Outcome.NOT_SENT)
+        elif isinstance(failure, Broken):
+            error = CryptoError()
+        elif isinstance(failure, Foreign):
+            error = not_ours()
         else:
             error = self._decoder.decode(self._decoder.answer(failure), operation=call.operation)
         error.provider = error.provider or self.provider

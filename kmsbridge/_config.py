@@ -71,8 +71,8 @@ class File(NamedTuple):
             InvalidRequestError: There is no such profile, or a variable in it is not set.
         """
         if name not in self.profiles:
-            known = ", ".join(sorted(self.profiles)) or "none"
-            raise invalid(f"there is no profile {name!r} in {self.path}", "profile", remediation=f"Profiles there: {known}.")
+            hint = f"Profiles there: {', '.join(sorted(self.profiles)) or 'none'}."
+            raise invalid(f"there is no profile {name!r} in {self.path}", "profile", remediation=hint)
         table = self.profiles[name]
         origin = {"profile": chosen_by, **dict.fromkeys(table, self.path)}
         expanded = cast("Mapping[str, Any]", _expanded(table, f"profiles.{name}", self.path))
@@ -198,7 +198,8 @@ def _check_keys(table: Mapping[str, Any], allowed: tuple[str, ...], path: str, w
     if unknown := sorted(table.keys() - set(allowed)):
         inside = f" in {where}" if where else ""
         raise invalid(
-            f"{path}: unknown key {unknown[0]!r}{inside}", where or unknown[0],
+            f"{path}: unknown key {unknown[0]!r}{inside}",
+            where or unknown[0],
             remediation=f"Allowed there: {', '.join(allowed)}.",
         )
 
@@ -214,8 +215,11 @@ def _expanded(value: object, where: str, path: str) -> object:
 
     def replaced(match: re.Match[str]) -> str:
         if (found := os.environ.get(match[1])) is None:
-            raise invalid(f"{path}: {where} needs the variable {match[1]}, which is not set", where,
-                          remediation=f"Set {match[1]}, or write the value into the file.")
+            raise invalid(
+                f"{path}: {where} needs the variable {match[1]}, which is not set",
+                where,
+                remediation=f"Set {match[1]}, or write the value into the file.",
+            )
         return found
 
     return _VARIABLE.sub(replaced, value)
@@ -267,7 +271,8 @@ def parse_url(url: str) -> Location:
 
 
 def _malformed(why: str) -> InvalidRequestError:
-    return invalid(f"the URL is malformed: {why}", "url", remediation="Write <scheme>://<host>/<path>, or local:<path>.")
+    hint = "Write <scheme>://<host>/<path>, or local:<path>."
+    return invalid(f"the URL is malformed: {why}", "url", remediation=hint)
 
 
 def check_names(given: Mapping[str, object], allowed: Mapping[str, str], what: str) -> None:

@@ -150,7 +150,8 @@ class Rule(NamedTuple):
 def _ladder() -> Mapping[int, Rule]:
     never, backoff, unknown = RetryAction.NEVER, RetryAction.BACKOFF, Outcome.UNKNOWN
     down = Code.SERVICE_UNAVAILABLE
-    rules = {
+    # fmt: off
+    return {
         400: Rule(None, Code.INVALID_ARGUMENT),
         401: Rule(None, Code.UNAUTHENTICATED),
         402: Rule(None, Code.QUOTA_EXCEEDED),
@@ -181,21 +182,30 @@ def _ladder() -> Mapping[int, Rule]:
         507: Rule(None, Code.QUOTA_EXCEEDED),
         511: Rule(None, Code.NETWORK_FORBIDDEN, sentence="this network asks for a login of its own"),
     }
-    return rules
+    # fmt: on
 
 
 LADDER = _ladder()
 """What an HTTP status means where no rule of the provider knows more (RFC 9110, RFC 6585)."""
 _ANY_2XX = Rule(None, Code.INTERNAL_ERROR, sentence="the backend answered success without what it must hold")
-_ANY_3XX = Rule(None, Code.NETWORK_ERROR, action=RetryAction.NEVER,
-                sentence="the backend's address redirects elsewhere, which is not followed",
-                remediation="Check the address, and whether a proxy or login page stands in the way.")
+_ANY_3XX = Rule(
+    None,
+    Code.NETWORK_ERROR,
+    action=RetryAction.NEVER,
+    sentence="the backend's address redirects elsewhere, which is not followed",
+    remediation="Check the address, and whether a proxy or login page stands in the way.",
+)
 _ANY_4XX = Rule(None, Code.INVALID_ARGUMENT)
 _ANY_5XX = Rule(None, Code.SERVICE_UNAVAILABLE, outcome=Outcome.UNKNOWN)
 _NOTHING_KNOWN = Rule(None, Code.UNKNOWN)
-_CERTIFICATE = Rule(None, Code.NETWORK_ERROR, action=RetryAction.NEVER, outcome=Outcome.NOT_SENT,
-                    sentence="the backend's TLS certificate is not trusted",
-                    remediation="Check the address, and name the private CA if there is one.")
+_CERTIFICATE = Rule(
+    None,
+    Code.NETWORK_ERROR,
+    action=RetryAction.NEVER,
+    outcome=Outcome.NOT_SENT,
+    sentence="the backend's TLS certificate is not trusted",
+    remediation="Check the address, and name the private CA if there is one.",
+)
 _NO_CONNECTION = Rule(None, Code.NETWORK_ERROR, outcome=Outcome.NOT_SENT)
 _BROKEN = Rule(None, Code.NETWORK_ERROR)
 _LATE = Rule(None, Code.TIMEOUT)

@@ -23,12 +23,14 @@ round a file must not swallow the answer of a vault.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, TypeVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Self, Unpack
+
+E = TypeVar("E", bound="KMSError")
 
 
 class Category(StrEnum):
@@ -158,7 +160,9 @@ class Resource(NamedTuple):
 
     def __str__(self) -> str:
         text = self.type if self.name is None else f"{self.type} {self.name!r}"
-        return text if self.version is None else f"{text} version {self.version!r}"
+        if self.version is not None:
+            text += f" version {self.version!r}"
+        return text if self.container is None else f"{text} in {self.container!r}"
 
 
 class FieldError(NamedTuple):
@@ -214,6 +218,7 @@ def _taxonomy() -> Mapping[Code, Meaning]:
     ) -> None:
         table[code] = Meaning(category, summary, remediation, retry, outcome, fault)
 
+    # fmt: off
     C, F = Category, Fault
     fresh = RetryAdvice(RetryAction.REAUTHENTICATE, limit=1)
     add(C.AUTHENTICATION, F.CALLER, Code.UNAUTHENTICATED,
@@ -327,6 +332,7 @@ def _taxonomy() -> Mapping[Code, Meaning]:
         "the backend failed in a way that is not known here",
         "See the provider codes and causes; run `kmsbridge explain` on the answer.",
         outcome=Outcome.UNKNOWN)
+    # fmt: on
     return MappingProxyType(table)
 
 
@@ -426,7 +432,7 @@ class KMSError(Exception):
             notes.append(f"sub-status {self.sub_status}")
         if self.provider_codes:
             notes.append("/".join(self.provider_codes))
-        return f"{where}: {self.message} [{', '.join(notes)}]".removeprefix(": ")
+        return _line(f"{where}: {self.message} [{', '.join(notes)}]".removeprefix(": "))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}>"
@@ -454,7 +460,7 @@ class KMSError(Exception):
             "causes": "; ".join(c.type if c.text is None else f"{c.type}: {c.text}" for c in self.causes),
             "see": self.doc_url,
         }
-        return "\n".join([str(self), *(f"  {name}: {text}" for name, text in known.items() if text)])
+        return "\n".join([str(self), *(f"  {name}: {_line(text)}" for name, text in known.items() if text)])
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON-ready data; keys are only ever added."""
@@ -485,19 +491,29 @@ class KMSError(Exception):
 
     def copy(self) -> Self:
         """A twin without traceback, so that an error shared by many waiters does not grow."""
-        twin = type(self)(*self.args)
-        twin.__dict__.update(self.__dict__)
+        twin = _restore(type(self), self.args, self._state())
         twin.__cause__ = self.__cause__
         return twin
 
     def __reduce__(self) -> tuple[Callable[..., KMSError], tuple[type[KMSError], tuple[str, ...], dict[str, Any]]]:
-        return _restore, (type(self), self.args, dict(self.__dict__))
+        return _restore, (type(self), self.args, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if notes := state.get("__notes__"):
+            state["__notes__"] = list(notes)  # a note on a twin is not on this one
+        return state
 
 
-def _restore(kind: type[KMSError], args: tuple[str, ...], state: dict[str, Any]) -> KMSError:
+def _restore(kind: type[E], args: tuple[str, ...], state: dict[str, Any]) -> E:
     error = kind(*args)
     error.__dict__.update(state)
     return error
+
+
+def _line(text: str) -> str:
+    """The text on one line of a log or terminal: what does not print is escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _named(record: RateLimit | Identity) -> str:
@@ -595,9 +611,10 @@ _CLASSES: Mapping[Category, type[KMSError]] = {
     Category.CRYPTO: CryptoError,
     Category.UNKNOWN: UnknownError,
 }
-CLASS_OF: Mapping[Code, type[KMSError]] = {
-    code: _CLASSES[meaning.category] for code, meaning in TAXONOMY.items()
-} | {Code.TIMEOUT: DeadlineExceededError, Code.NETWORK_ERROR: NetworkError}
+CLASS_OF: Mapping[Code, type[KMSError]] = {code: _CLASSES[meaning.category] for code, meaning in TAXONOMY.items()} | {
+    Code.TIMEOUT: DeadlineExceededError,
+    Code.NETWORK_ERROR: NetworkError,
+}
 """The exception class that is raised for each code."""
 
 

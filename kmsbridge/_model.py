@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from kmsbridge._errors import Code, Fault, Identity, invalid
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from typing import Any
+
+    from kmsbridge._ciphertext import Ciphertext
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -49,7 +52,7 @@ class Secret:
             return self.value.decode()
         except UnicodeDecodeError:
             pass  # raised below: the exception of the decoder carries the value
-        raise invalid(f"the value of secret {self.name!r} is not UTF-8 text", remediation="Read .bytes instead of .text.")
+        raise invalid(f"the value of secret {self.name!r} is not UTF-8 text", remediation="Read .bytes, not .text.")
 
     @property
     def bytes(self) -> bytes:
@@ -156,11 +159,165 @@ class SecretAbilities:
     """Characters."""
 
 
+class KeySpec(StrEnum):
+    """What kind of key. AES and RSA keys encrypt and wrap; RSA and EC keys sign."""
+
+    AES_256 = "AES_256"
+    RSA_2048 = "RSA_2048"
+    RSA_3072 = "RSA_3072"
+    RSA_4096 = "RSA_4096"
+    EC_P256 = "EC_P256"
+    EC_P384 = "EC_P384"
+    EC_P521 = "EC_P521"
+
+
+class SignatureAlgorithm(StrEnum):
+    """How a key signs, by the names of RFC 7518. The number is that of the SHA-2 hash."""
+
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, or one of its versions, without its material."""
+
+    name: str
+    version: str | None = None
+    """The latest version, where the backend says so."""
+    spec: KeySpec | None = None
+    """None for a kind of key that is not known here."""
+    enabled: bool = True
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    deletes_at: datetime | None = None
+    """When a scheduled deletion takes effect; None when none is scheduled."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half of one version of a key."""
+
+    name: str
+    version: str
+    spec: KeySpec
+    pem: str
+    """SubjectPublicKeyInfo (RFC 5280) as PEM."""
+
+    def jwk(self) -> dict[str, str]:
+        """The same as a JSON Web Key (RFC 7517)."""
+        from base64 import urlsafe_b64encode
+
+        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+        def number(value: int, size: int) -> str:
+            return urlsafe_b64encode(value.to_bytes(size, "big")).rstrip(b"=").decode()
+
+        key: Any = load_pem_public_key(self.pem.encode())
+        numbers = key.public_numbers()
+        size = (key.key_size + 7) // 8
+        if isinstance(key, RSAPublicKey):
+            exponent = number(numbers.e, (numbers.e.bit_length() + 7) // 8)
+            return {"kty": "RSA", "n": number(numbers.n, size), "e": exponent}
+        return {"kty": "EC", "crv": f"P-{key.key_size}", "x": number(numbers.x, size), "y": number(numbers.y, size)}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What `sign` gives; ``bytes(signature)`` is the signature itself (r and s side by side for EC, RFC 7518)."""
+
+    key: str
+    version: str
+    """The version of the key that signed: needed to verify once the key has been rotated."""
+    algorithm: SignatureAlgorithm
+    value: bytes
+
+    def __bytes__(self) -> bytes:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DataKey:
+    """A fresh key of 32 bytes: to use now, and wrapped, to keep. Its repr does not show it."""
+
+    plaintext: bytes
+    ciphertext: Ciphertext
+
+    def __repr__(self) -> str:
+        return f"<DataKey under {self.ciphertext.key!r}, not shown>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a DataKey is not pickled: it would carry the key; keep its ciphertext instead")
+
+
+class Context(NamedTuple):
+    """What was said beside a plaintext and must be said again to decrypt it, checked."""
+
+    pairs: Mapping[str, str]
+    encoded: bytes
+    """The same for the same pairs in any order, and never the same for others; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpecAbilities:
+    """What the backend can do with one kind of key."""
+
+    encrypt: bool = False
+    """Also decrypt, wrap, unwrap and generate_data_key."""
+    context: bool = False
+    """The context is bound by the backend."""
+    max_plaintext: int = 0
+    """Bytes."""
+    signature_algorithms: tuple[SignatureAlgorithm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAbilities:
+    """What the backend can do with keys; by kind of key in `specs`."""
+
+    create: bool = False
+    get: bool = False
+    list: bool = False
+    versions: bool = False
+    rotate: bool = False
+    enable: bool = False
+    disable: bool = False
+    enable_version: bool = False
+    """`enable` and `disable` take ``version=``."""
+    schedule_deletion: bool = False
+    cancel_deletion: bool = False
+    public_key: bool = False
+    sign: bool = False
+    verify: bool = False
+    encrypt: bool = False
+    decrypt: bool = False
+    wrap: bool = False
+    unwrap: bool = False
+    generate_data_key: bool = False
+    context: bool = False
+    """Some kind of key binds a context; see `specs`."""
+    tags: bool = False
+    max_tags: int = 0
+    min_deletion_days: int = 0
+    max_deletion_days: int = 0
+    specs: Mapping[KeySpec, SpecAbilities] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a backend can do: ``bridge.capabilities.secrets.if_absent`` and so on."""
 
     secrets: SecretAbilities = SecretAbilities()
+    keys: KeyAbilities = KeyAbilities()
 
 
 @dataclass(frozen=True, slots=True)

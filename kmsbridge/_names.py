@@ -50,7 +50,7 @@ def _fault(name: str) -> str | None:
 
 
 def _shown(name: str) -> str:
-    return ascii(name) if len(name) <= MAX_LENGTH else f"{ascii(name[:MAX_LENGTH])}..."
+    return ascii(name) if len(name) <= MAX_LENGTH else f"{name[:MAX_LENGTH]!a}..."
 
 
 class NativeNames(Protocol):
@@ -139,8 +139,9 @@ class Names:
         else:
             raise self._refused(name, fault)
         if (spelled := self.portable(canonical)) != name:
-            raise invalid(f"{self._what} {_shown(name)} is called {spelled!r} here", "name",
-                          remediation=f"Write {spelled!r}.")
+            raise invalid(
+                f"{self._what} {_shown(name)} is called {spelled!r} here", "name", remediation=f"Write {spelled!r}."
+            )
         return canonical
 
     def portable(self, native: str) -> str:

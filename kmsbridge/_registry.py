@@ -58,7 +58,7 @@ def provider_for(scheme: str) -> Provider:
         return cast("Provider", points[0].load())
     if not points:
         known = ", ".join(sorted({point.name for point in _entry_points()}))
-        raise invalid(f"no provider answers to the scheme {scheme!r}", "url", remediation=f"Schemes known here: {known}.")
+        raise invalid(f"no provider answers to the scheme {scheme!r}", "url", remediation=f"Known here: {known}.")
     names = " and ".join(sorted(f"{point.dist.name if point.dist else '?'} ({point.value})" for point in points))
     raise invalid(f"the scheme {scheme!r} is claimed by {names}", "url", remediation="Uninstall one of them.")
 

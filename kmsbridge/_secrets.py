@@ -6,43 +6,35 @@ asked. Names go to the backend in its own spelling and come back in ours.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
-from kmsbridge._errors import Code, InvalidRequestError, KMSError, Outcome, Resource, invalid, unsupported
-from kmsbridge._model import NewSecret, Page, Secret, SecretChange, SecretInfo
+from kmsbridge._errors import Code, InvalidRequestError, KMSError, Outcome, invalid
+from kmsbridge._model import NewSecret, Page, Secret, SecretAbilities, SecretChange, SecretInfo
+from kmsbridge._operations import Operations, checked_tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from typing import Any
 
-    from kmsbridge._call import Call, Calls
+    from kmsbridge._call import Call
     from kmsbridge._driver import SecretsDriver
-    from kmsbridge._model import SecretAbilities
-    from kmsbridge._names import Names
 
     Fetch = Callable[[str | None], Coroutine[Any, Any, Page[SecretInfo]]]
     """Fetches the page that starts at a cursor; None for the first."""
 
-_VERSION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_MAX_TAG = 256
 
-
-class SecretOperations:
+class SecretOperations(Operations[SecretAbilities]):
     """What a bridge can do with secrets."""
-
-    def __init__(self, calls: Calls, names: Names, abilities: SecretAbilities) -> None:
-        self._calls = calls
-        self._names = names
-        self._abilities = abilities
 
     async def get(self, name: str, version: str | None, timeout: float | None) -> Secret:
         async def body(call: Call) -> Secret:
             self._need("get")
+            if version is not None:
+                self._need("get_version")
             native = self._about(call, name, version)
             driver = await _driver(call)
             return self._ours(await driver.get_secret(call, native, version))
@@ -74,7 +66,7 @@ class SecretOperations:
     ) -> Secret:
         async def body(call: Call) -> Secret:
             self._need("set")
-            native = self._about(call, name, None)
+            native = self._about(call, name)
             new = NewSecret(
                 self._checked_value(value),
                 self._checked_content_type(content_type),
@@ -101,7 +93,7 @@ class SecretOperations:
     def versions(self, name: str, timeout: float | None) -> Fetch:
         async def body(call: Call, cursor: str | None) -> Page[SecretInfo]:
             self._need("versions")
-            native = self._about(call, name, None)
+            native = self._about(call, name)
             driver = await _driver(call)
             page = await driver.list_secret_versions(call, native, cursor)
             return Page([self._our_info(info) for info in page.items], page.cursor)
@@ -119,7 +111,9 @@ class SecretOperations:
     ) -> SecretInfo:
         async def body(call: Call) -> SecretInfo:
             self._need("update")
-            native = self._about(call, name, version, argument="update_version")
+            if version is not None:
+                self._need("update_version")
+            native = self._about(call, name, version)
             if enabled is not None:
                 self._checked_flag(enabled, "enabled", needs=True)
             change = SecretChange(enabled, self._checked_tags(tags), self._checked_expiry(expires_at))
@@ -133,7 +127,7 @@ class SecretOperations:
     async def delete(self, name: str, timeout: float | None) -> SecretInfo:
         async def body(call: Call) -> SecretInfo:
             self._need("delete")
-            native = self._about(call, name, None)
+            native = self._about(call, name)
             driver = await _driver(call)
             return self._our_info(await driver.delete_secret(call, native))
 
@@ -151,7 +145,7 @@ class SecretOperations:
     async def recover(self, name: str, timeout: float | None) -> SecretInfo:
         async def body(call: Call) -> SecretInfo:
             self._need("recover")
-            native = self._about(call, name, None)
+            native = self._about(call, name)
             driver = await _driver(call)
             return self._our_info(await driver.recover_secret(call, native))
 
@@ -160,41 +154,11 @@ class SecretOperations:
     async def purge(self, name: str, timeout: float | None) -> None:
         async def body(call: Call) -> None:
             self._need("purge")
-            native = self._about(call, name, None)
+            native = self._about(call, name)
             driver = await _driver(call)
             await driver.purge_secret(call, native)
 
         return await self._calls.run("secrets.purge", body, timeout)
-
-    # -- how a call begins and ends -----------------------------------------------------
-
-    def _pages(
-        self,
-        operation: str,
-        body: Callable[[Call, str | None], Awaitable[Page[SecretInfo]]],
-        timeout: float | None,
-    ) -> Fetch:
-        """Each page is a call of its own, with the whole timeout."""
-
-        def fetch(cursor: str | None) -> Coroutine[Any, Any, Page[SecretInfo]]:
-            return self._calls.run(operation, lambda call: body(call, cursor), timeout)
-
-        return fetch
-
-    def _need(self, ability: str) -> None:
-        if not getattr(self._abilities, ability):
-            raise unsupported(f"secrets.{ability}")
-
-    def _about(self, call: Call, name: str, version: str | None, argument: str = "get_version") -> str:
-        """The native name; from here on the call's errors say what it is about."""
-        native = self._names.native(name)
-        if version is not None:
-            self._need(argument)
-            if not isinstance(version, str) or not _VERSION.fullmatch(version):
-                raise invalid("this cannot be the version of a secret", "version",
-                              remediation="Pass on a version as set, get or versions gave it.")
-        call.resource = Resource("secret", name, version)
-        return native
 
     def _ours(self, secret: Secret) -> Secret:
         return replace(secret, name=self._names.portable(secret.name))
@@ -212,11 +176,12 @@ class SecretOperations:
         else:
             raise invalid(f"a secret's value must be str or bytes, not {type(value).__name__}", "value")
         if size is None:
-            raise invalid("the value holds half a surrogate pair, which is no text", "value", remediation="Give it as bytes.")
+            raise invalid("the value holds half a surrogate pair: no text", "value", remediation="Give it as bytes.")
         if size > limit:
             raise InvalidRequestError(
                 f"the value has {size} bytes; this backend takes {limit}",
-                code=Code.PAYLOAD_TOO_LARGE, outcome=Outcome.NOT_SENT,
+                code=Code.PAYLOAD_TOO_LARGE,
+                outcome=Outcome.NOT_SENT,
             )
         return value
 
@@ -234,23 +199,18 @@ class SecretOperations:
             return None
         if tags:
             self._need("tags")
-        limit = self._abilities.max_tags
-        for key, value in tags.items():
-            if not isinstance(key, str) or not isinstance(value, str):
-                raise invalid("tags must map str to str", "tags")
-            if not 0 < len(key) <= _MAX_TAG or len(value) > _MAX_TAG or not (key + value).isprintable():
-                raise invalid(f"a tag must have 1 to {_MAX_TAG} printable characters, its value at most as many", "tags")
-        if len(tags) > limit:
-            raise invalid(f"{len(tags)} tags were given; this backend takes {limit}", "tags")
-        return dict(tags)
+        return checked_tags(tags, self._abilities.max_tags)
 
     def _checked_expiry(self, expires_at: datetime | None) -> datetime | None:
         if expires_at is None:
             return None
         self._need("expires_at")
         if not isinstance(expires_at, datetime) or expires_at.utcoffset() is None:
-            raise invalid("expires_at must be a datetime with a time zone", "expires_at",
-                          remediation="Write datetime.now(UTC) + timedelta(days=30), for instance.")
+            raise invalid(
+                "expires_at must be a datetime with a time zone",
+                "expires_at",
+                remediation="Write datetime.now(UTC) + timedelta(days=30), for instance.",
+            )
         return expires_at.astimezone(UTC).replace(microsecond=0)
 
     def _checked_flag(self, flag: bool, name: str, *, needs: bool = False) -> bool:

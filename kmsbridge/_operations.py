@@ -1,0 +1,86 @@
+"""What the portable operations on secrets and on keys have in common: how a call begins."""
+
+from __future__ import annotations
+
+import re
+from typing import Generic, TypeVar
+
+from kmsbridge._errors import Resource, invalid, unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from typing import Any
+
+    from kmsbridge._call import Call, Calls
+    from kmsbridge._model import Page
+    from kmsbridge._names import Names
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_VERSION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MAX_TAG = 256
+"""Characters of a tag, and of its value."""
+
+
+class Operations(Generic[A]):
+    """The operations on one kind of item.
+
+    Args:
+        calls: Makes the calls.
+        names: The names of these items.
+        abilities: What the backend can do with them.
+        what: ``secret`` or ``key``.
+    """
+
+    def __init__(self, calls: Calls, names: Names, abilities: A, what: str) -> None:
+        self._calls = calls
+        self._names = names
+        self._abilities = abilities
+        self._what = what
+
+    def _need(self, ability: str) -> None:
+        if not getattr(self._abilities, ability):
+            raise unsupported(f"{self._what}s.{ability}")
+
+    def _about(self, call: Call, name: str, version: str | None = None) -> str:
+        """The native name; from here on the call's errors say what it is about."""
+        native = self._names.native(name)
+        if version is not None and (not isinstance(version, str) or not _VERSION.fullmatch(version)):
+            raise invalid(
+                f"this cannot be the version of a {self._what}",
+                "version",
+                remediation="Pass on a version as the library gave it.",
+            )
+        call.resource = Resource(self._what, name, version)
+        return native
+
+    def _pages(
+        self,
+        operation: str,
+        body: Callable[[Call, str | None], Awaitable[Page[T]]],
+        timeout: float | None,
+    ) -> Callable[[str | None], Coroutine[Any, Any, Page[T]]]:
+        """Fetches the page that starts at a cursor; each is a call of its own, with the whole timeout."""
+
+        def fetch(cursor: str | None) -> Coroutine[Any, Any, Page[T]]:
+            return self._calls.run(operation, lambda call: body(call, cursor), timeout)
+
+        return fetch
+
+
+def checked_tags(tags: Mapping[str, str], limit: int) -> dict[str, str]:
+    """A copy of the tags.
+
+    Raises:
+        InvalidRequestError: They are no text, too long or too many.
+    """
+    for key, value in tags.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise invalid("tags must map str to str", "tags")
+        if not 0 < len(key) <= _MAX_TAG or len(value) > _MAX_TAG or not (key + value).isprintable():
+            raise invalid(f"a tag must have 1 to {_MAX_TAG} printable characters, its value at most as many", "tags")
+    if len(tags) > limit:
+        raise invalid(f"{len(tags)} tags were given; this backend takes {limit}", "tags")
+    return dict(tags)
