@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"__main__", "cli", "testing", "contract", "_explain"},
     {""},  # the package itself: what `import kmsbridge` gives
-    {"_bridge"},
-    {"_secrets", "_keys", "_envelope"},
+    {"_bridge", "_faces"},
+    {"_secrets", "_keys", "_operations", "_envelope"},
     {"_call"},
     {"_registry", "a provider"},
     {"_wire", "_driver", "_retry", "_gate", "_cache", "_telemetry"},
