@@ -13,13 +13,12 @@ from hmac import compare_digest
 from io import BytesIO
 from typing import NamedTuple
 
+from kmsbridge._aead import TAG, Aead
 from kmsbridge._ciphertext import Broken, Foreign, Reader, labels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     from kmsbridge._ciphertext import Ciphertext
 
@@ -27,7 +26,6 @@ MAGIC = b"KMBE\x01"
 SUITE = 1
 SEGMENT = 1 << 20
 """Bytes of plaintext in each segment but the last."""
-TAG = 16
 _KEY = 32
 _INFO = b"kmsbridge envelope 1"
 _SMALL = 1 << 16
@@ -70,7 +68,7 @@ def seal(data: bytes, context: bytes, data_key: bytes, wrapped: Sequence[Ciphert
     header = b"".join([*parts, salt, commitment])
     associated = header + context
     if len(data) <= _SMALL:
-        return header + cipher.encrypt(_nonce(0, last=True), data, associated)
+        return header + cipher.seal(_nonce(0, last=True), data, associated)
     last = (len(data) - 1) // SEGMENT
     # A BytesIO gives its buffer away without copying it, which a bytearray does not.
     sealed = BytesIO(header)
@@ -81,7 +79,7 @@ def seal(data: bytes, context: bytes, data_key: bytes, wrapped: Sequence[Ciphert
         for number in range(last + 1):
             segment = plain[number * SEGMENT : (number + 1) * SEGMENT]
             start, end = end, end + len(segment) + TAG
-            cipher.encrypt_into(_nonce(number, last=number == last), segment, associated, target[start:end])
+            cipher.seal_into(_nonce(number, last=number == last), segment, associated, target[start:end])
     return sealed.getvalue()
 
 
@@ -122,8 +120,6 @@ def unseal(envelope: bytes, context: bytes, data_key: bytes, opening: Opening) -
     Raises:
         Broken: Envelope, data key and context do not fit.
     """
-    from cryptography.exceptions import InvalidTag
-
     if len(data_key) != _KEY:
         raise Broken
     cipher, commitment = _derived(data_key, opening.salt)
@@ -131,20 +127,16 @@ def unseal(envelope: bytes, context: bytes, data_key: bytes, opening: Opening) -
         raise Broken
     boxes = len(envelope) - opening.size
     count = -(-boxes // (SEGMENT + TAG))
-    if boxes - (count - 1) * (SEGMENT + TAG) < TAG:
+    if not count or boxes - (count - 1) * (SEGMENT + TAG) < TAG:
         raise Broken
     with memoryview(envelope) as view:
         associated = view[: opening.size].tobytes() + context
-        try:
-            if count == 1:
-                return cipher.decrypt(_nonce(0, last=True), view[opening.size :], associated)
-            return _segments(cipher, view[opening.size :], associated, count)
-        except InvalidTag:
-            pass
-    raise Broken
+        if count == 1:
+            return cipher.open(_nonce(0, last=True), view[opening.size :], associated)
+        return _segments(cipher, view[opening.size :], associated, count)
 
 
-def _segments(cipher: AESGCM, boxes: memoryview, associated: bytes, count: int) -> bytes:
+def _segments(cipher: Aead, boxes: memoryview, associated: bytes, count: int) -> bytes:
     opened = BytesIO()
     opened.seek(len(boxes) - count * TAG - 1)
     opened.write(b"\0")
@@ -153,18 +145,17 @@ def _segments(cipher: AESGCM, boxes: memoryview, associated: bytes, count: int) 
             box = boxes[number * (SEGMENT + TAG) : (number + 1) * (SEGMENT + TAG)]
             start = number * SEGMENT
             nonce = _nonce(number, last=number == count - 1)
-            cipher.decrypt_into(nonce, box, associated, target[start : start + len(box) - TAG])
+            cipher.open_into(nonce, box, associated, target[start : start + len(box) - TAG])
     return opened.getvalue()
 
 
-def _derived(data_key: bytes, salt: bytes) -> tuple[AESGCM, bytes]:
+def _derived(data_key: bytes, salt: bytes) -> tuple[Aead, bytes]:
     """The cipher under the content key, and the key commitment."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     keys = HKDF(SHA256(), 2 * _KEY, salt, _INFO).derive(data_key)
-    return AESGCM(keys[:_KEY]), keys[_KEY:]
+    return Aead(keys[:_KEY]), keys[_KEY:]
 
 
 def _nonce(number: int, *, last: bool) -> bytes:
