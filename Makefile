@@ -10,7 +10,7 @@ test: lint types ; $(BIN)/python -m pytest
 test-long: lint types ; KMSBRIDGE_LONG=1 $(BIN)/python -m pytest
 test-oldest: .venv-oldest/ready ; .venv-oldest/bin/python -m pytest
 lint: setup ; $(BIN)/ruff check .
-types: setup ; $(BIN)/mypy && $(BIN)/pyright
+types: setup ; $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
 bench: setup ; @for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
 clients: setup ; @.ci/clients
 wheel: setup ; @.ci/wheel
