@@ -277,19 +277,20 @@ class Decoder:
             "provider": self.provider,
             "provider_codes": tuple(c for code in reading.codes if (c := copied(code, CODE)) is not None),
             "http_status": answer.status,
-            "sub_status": reading.sub_status,
+            "sub_status": sub_status if (sub_status := reading.sub_status) and 0 < sub_status < 1_000_000 else None,
             "retry": retry,
             "outcome": outcome,
             "fault": rule.fault or meaning.fault,
             "remediation": rule.remediation or meaning.remediation,
             "doc_url": rule.doc_url,
-            "fields": reading.fields,
-            "identity": reading.identity,
+            "fields": tuple(field for field in reading.fields if copied(field.path, PATH) is not None),
+            "identity": reading.identity and Identity(*(copied(part, CODE) for part in reading.identity)),
             "rate_limit": reading.rate_limit,
-            "request_ids": reading.request_ids or request_ids(answer),
+            "request_ids": _ids(reading.request_ids.items()) or request_ids(answer),
         }
         if retry.action is not RetryAction.NEVER:
-            fields["retry_after"] = wait if (wait := reading.retry_after) is not None else retry_after(answer)
+            wait = reading.retry_after
+            fields["retry_after"] = wait if wait is not None and 0 <= wait <= MAX_WAIT else retry_after(answer)
         if answer.exception is not None:
             fields["causes"] = causes_of(answer.exception)
         return error_for(rule.code, reading.sentence or rule.sentence, **fields)
@@ -317,7 +318,7 @@ class Decoder:
             found = first(self._by_sub_status.get(reading.sub_status, ()), len(codes))
             if found is not None:
                 return found
-        for status in {answer.status, None}:
+        for status in (answer.status, None):
             if (found := first(self._by_status.get(status, ()), len(codes))) is not None:
                 return found
         return _by_ladder(answer)
@@ -341,7 +342,8 @@ def _by_exception(exception: BaseException) -> Rule:
     names = {kind.__name__ for link in chain(exception) for kind in type(link).__mro__}
     if "SSLCertVerificationError" in names:
         return _CERTIFICATE
-    if names & {"gaierror", "ConnectionRefusedError"}:
+    broken = {"ConnectionResetError", "ConnectionAbortedError", "BrokenPipeError"}  # of an attempt that was sent
+    if names & {"gaierror", "ConnectionRefusedError"} and not names & broken:
         return _NO_CONNECTION
     if "TimeoutError" in names:
         return _LATE
@@ -356,6 +358,7 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 """The alphabet of provider codes and request ids."""
 PATH = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$\[\]-]*")
 """The alphabet of the path to a field."""
+_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.<>]*")
 
 
 def copied(value: object, alphabet: re.Pattern[str]) -> str | None:
@@ -372,11 +375,11 @@ _REQUEST_IDS = frozenset(
 
 def request_ids(answer: Answer) -> dict[str, str]:
     """The request ids in the headers of an answer."""
-    return {
-        name: value
-        for key, value in answer.headers
-        if (name := key.lower()) in _REQUEST_IDS and copied(value, CODE) is not None
-    }
+    return _ids((name, value) for key, value in answer.headers if (name := key.lower()) in _REQUEST_IDS)
+
+
+def _ids(found: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {n: v for n, v in found if copied(n, CODE) is not None and copied(v, CODE) is not None}
 
 
 def read_json(answer: Answer) -> Reading:
@@ -387,11 +390,11 @@ def read_json(answer: Answer) -> Reading:
     """
     body = answer.json()
     if not isinstance(body, dict):
-        return Reading(says=answer.text)
+        return Reading(says=answer.text[:MAX_BODY])
     error = member(body, "error")
     node: object = error if isinstance(error, dict) else body
     codes: list[str] = []
-    says: list[str] = [answer.text]
+    says: list[str] = [answer.text[:MAX_BODY]]
     while isinstance(node, dict) and len(codes) < 16:
         if isinstance(code := member(node, "code"), str):
             codes.append(code)
@@ -411,10 +414,10 @@ def member(node: Mapping[str, Any], name: str) -> object:
 def retry_after(answer: Answer) -> float | None:
     """Seconds the server asks us to wait, from the header forms in use; None for what makes no sense."""
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
-        waits = [ms / 1000 for value in answer.all(name) if (ms := _number(value)) is not None]
+        waits = [ms / 1000 for value in answer.all(name)[:4] if (ms := _number(value)) is not None]
         if waits := [wait for wait in waits if wait <= MAX_WAIT]:
             return max(waits)
-    waits = [wait for value in answer.all("retry-after") if (wait := _seconds(value, answer)) is not None]
+    waits = [wait for value in answer.all("retry-after")[:4] if (wait := _seconds(value, answer)) is not None]
     return max((wait for wait in waits if wait <= MAX_WAIT), default=None)
 
 
@@ -425,15 +428,24 @@ def _number(value: str) -> float | None:
 def _seconds(value: str, answer: Answer) -> float | None:
     if (seconds := _number(value)) is not None:
         return seconds
+    if (until := _date(value)) is None:
+        return None
+    now = answer.received_at if (sent := _date(answer.header("date") or "")) is None else sent
+    return None if now is None else max(0.0, until - now)
+
+
+def _date(value: str) -> float | None:
+    """An HTTP date, in seconds since 1970; the forms that name no zone are UTC too (RFC 9110, 5.6.7)."""
+    if len(value) > MAX_COPIED:
+        return None
+    from datetime import UTC
     from email.utils import parsedate_to_datetime
 
     try:
-        until = parsedate_to_datetime(value).timestamp()
-        sent = answer.header("date")
-        now = parsedate_to_datetime(sent).timestamp() if sent else answer.received_at
+        date = parsedate_to_datetime(value)
+        return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return None if now is None else max(0.0, until - now)
 
 
 # -- what went wrong underneath ---------------------------------------------------------
@@ -446,7 +458,7 @@ def chain(exception: BaseException) -> Iterator[BaseException]:
     while link is not None and len(seen) < 8 and not any(link is known for known in seen):
         seen.append(link)
         yield link
-        link = link.__cause__ or link.__context__
+        link = link.__context__ if link.__cause__ is None else link.__cause__
 
 
 def causes_of(exception: BaseException) -> tuple[Cause, ...]:
@@ -457,12 +469,19 @@ def causes_of(exception: BaseException) -> tuple[Cause, ...]:
 def _type_name(link: BaseException) -> str:
     kind = type(link)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return name[:MAX_COPIED]
+    return copied(name[:MAX_COPIED], _TYPE) or "?"
 
 
 def _safe_text(link: BaseException) -> str | None:
-    if isinstance(link, OSError) and isinstance(link.errno, int):
-        import errno
+    module = type(link).__module__
+    try:
+        if isinstance(link, OSError) and isinstance(number := link.errno, int) and abs(number) < 100_000:
+            import errno
 
-        return errno.errorcode.get(link.errno, f"errno {link.errno}")
-    return copied(getattr(link, "sqlite_errorname", None), CODE)
+            foreign = module in ("ssl", "socket")  # they number errors of their own
+            return f"errno {number}" if foreign else errno.errorcode.get(number, f"errno {number}")
+        if module == "sqlite3":
+            return copied(getattr(link, "sqlite_errorname", None), CODE)
+    except Exception:  # an SDK's exception may do anything when looked at
+        return None
+    return None

@@ -203,7 +203,7 @@ def test_what_is_not_said_is_as_the_taxonomy_has_it(code: Code) -> None:
 def test_an_error_takes_one_positional_argument() -> None:
     """A second one would be taken for an errno's text by nobody's wish."""
     with pytest.raises(TypeError):
-        KMSError("one", "two")  # type: ignore[arg-type]
+        KMSError("one", "two")  # type: ignore[call-arg, arg-type]
     assert KMSError("one").args == ("one",)
     assert KMSError().args == ()
 
