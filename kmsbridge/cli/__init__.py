@@ -1,0 +1,21 @@
+"""The command ``kmsbridge``: loaded by the console script, never by the library."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; the console script exits with what it returns."""
+    try:
+        from kmsbridge.cli._app import run
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+    except KeyboardInterrupt:
+        return 130
+    else:
+        return run(sys.argv[1:])
+    sys.stderr.write("the command line needs the package 'click', which is not installed\n")
+    sys.stderr.write("-> pip install 'kmsbridge[cli]'\n")
+    return 1

@@ -1,0 +1,324 @@
+"""``kmsbridge demo``: one application on every installed backend, and the same mistakes made on each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+from urllib.parse import quote
+
+import click
+
+from kmsbridge import Bridge, Code, KMSError, UnsupportedError
+from kmsbridge._config import FILE_VARIABLE, PROFILE_VARIABLE
+from kmsbridge.cli._help import Command
+from kmsbridge.cli._options import Chosen, connect, json_option
+from kmsbridge.cli._output import note, say, say_json, table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+APPLICATION = Path(__file__).with_name("demo_app.py")
+"""The same file as ``examples/app.py``."""
+NAME = "demo/password"
+SECONDS = 10.0
+"""What one call may take; the application as a whole too."""
+
+
+class Step(NamedTuple):
+    """Something that must work where the backend has the ability."""
+
+    title: str
+    ability: str
+    works: Callable[[Bridge], bool]
+
+
+class Mistake(NamedTuple):
+    """Something that must fail, and with which code."""
+
+    title: str
+    expected: Code
+    ability: str
+    make: Callable[[Bridge, str], object]
+
+
+class Result(NamedTuple):
+    """What came of a step or mistake on one backend."""
+
+    title: str
+    backend: str
+    good: bool
+    shown: str
+    seconds: float
+    error: KMSError | None = None
+
+
+def _oldest(bridge: Bridge) -> str:
+    return [info.version or "" for info in bridge.secrets.versions(NAME)][-1]
+
+
+def _deleted_and_purged(bridge: Bridge) -> bool:
+    bridge.secrets.delete(NAME)
+    bridge.secrets.purge(NAME)
+    return NAME not in [info.name for info in bridge.secrets.deleted()]
+
+
+STEPS = (
+    Step("health", "get", lambda bridge: bool(bridge.health(timeout=SECONDS))),
+    Step("set text", "set", lambda bridge: bridge.secrets.set(NAME, "first").value == "first"),
+    Step("set bytes", "set", lambda bridge: bridge.secrets.set(NAME, b"\x00\xff").value == b"\x00\xff"),
+    Step("get", "get", lambda bridge: bridge.secrets.get(NAME).value == b"\x00\xff"),
+    Step("versions", "versions", lambda bridge: len(list(bridge.secrets.versions(NAME))) == 2),
+    Step("get the old version", "get_version",
+         lambda bridge: bridge.secrets.get(NAME, _oldest(bridge)).value == "first"),
+    Step("list", "list", lambda bridge: NAME in [info.name for info in bridge.secrets.list("demo/")]),
+    Step("update tags", "update",
+         lambda bridge: bridge.secrets.update(NAME, tags={"team": "demo"}).tags == {"team": "demo"}),
+    Step("delete", "delete", lambda bridge: bridge.secrets.delete(NAME).name == NAME),
+    Step("deleted", "deleted", lambda bridge: NAME in [info.name for info in bridge.secrets.deleted()]),
+    Step("recover", "recover", lambda bridge: bridge.secrets.recover(NAME).name == NAME),
+    Step("delete and purge", "purge", _deleted_and_purged),
+)
+"""Each works on what the one before has left."""
+
+
+def _disabled(bridge: Bridge, _: str) -> None:
+    bridge.secrets.set("demo/disabled", "x")
+    bridge.secrets.update("demo/disabled", enabled=False)
+    bridge.secrets.get("demo/disabled")
+
+
+def _deleted(bridge: Bridge, _: str) -> None:
+    bridge.secrets.set("demo/deleted", "x")
+    bridge.secrets.delete("demo/deleted")
+    bridge.secrets.set("demo/deleted", "y")
+
+
+def _exists(bridge: Bridge, _: str) -> None:
+    bridge.secrets.set("demo/there", "x")
+    bridge.secrets.set("demo/there", "y", if_absent=True)
+
+
+def _version(bridge: Bridge, _: str) -> None:
+    bridge.secrets.set("demo/there", "x")
+    bridge.secrets.get("demo/there", "0" * 32)
+
+
+def _too_large(bridge: Bridge, _: str) -> None:
+    bridge.secrets.set("demo/large", "x" * (bridge.capabilities.secrets.max_value + 1))
+
+
+def _closed(_: Bridge, profile: str) -> None:
+    bridge = connect(profile, SECONDS)
+    bridge.close()
+    bridge.secrets.get("demo/there")
+
+
+MISTAKES = (
+    Mistake("missing secret", Code.NOT_FOUND, "get", lambda bridge, _: bridge.secrets.get("demo/missing")),
+    Mistake("wrong version", Code.VERSION_NOT_FOUND, "get_version", _version),
+    Mistake("disabled version", Code.DISABLED, "enabled", _disabled),
+    Mistake("exists already", Code.ALREADY_EXISTS, "if_absent", _exists),
+    Mistake("deleted, recoverable", Code.DELETED_BUT_RECOVERABLE, "recover", _deleted),
+    Mistake("bad name", Code.INVALID_ARGUMENT, "get", lambda bridge, _: bridge.secrets.get("Demo//Password")),
+    Mistake("too large", Code.PAYLOAD_TOO_LARGE, "set", _too_large),
+    Mistake("no time", Code.TIMEOUT, "get", lambda bridge, _: bridge.secrets.get("demo/there", timeout=1e-9)),
+    Mistake("closed bridge", Code.WRONG_STATE, "get", _closed),
+    Mistake("unknown scheme", Code.INVALID_ARGUMENT, "get", lambda _, profile: connect(f"no-{profile}:", SECONDS)),
+)
+
+
+@click.command(cls=Command, epilog="kmsbridge demo")
+@json_option
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Run one application on every installed backend.
+
+    Then the same mistakes are made on each, to show that their errors are the same. Works in a
+    temporary folder, touches nothing else and asks nothing. The exit status is 1 if anything did
+    not behave.
+    """
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="kmsbridge-demo-") as folder:
+        targets, idle = _targets(folder)
+        with _configured(folder, targets):
+            worked = [result for profile in targets for result in _work(profile)]
+            failed = [result for profile in targets for result in _err(profile)]
+        _close_drivers()
+    good = bool(targets) and all(result.good for result in worked + failed)
+    if context.ensure_object(Chosen).json:
+        say_json({
+            "ok": good,
+            "backends": list(targets),
+            "not_run": idle,
+            "worked": [_record(result) for result in worked],
+            "mistakes": [_record(result) for result in failed],
+        })
+    else:
+        _print(list(targets), worked, failed)
+        for scheme in idle:
+            say(f"{scheme} is installed, and has nothing to run against here.")
+    if not good:
+        note("something did not behave as it should" if targets else "no provider is installed")
+        raise click.exceptions.Exit(1)
+
+
+# -- where to ---------------------------------------------------------------------------
+
+
+def _targets(folder: str) -> tuple[dict[str, str], list[str]]:
+    """The profiles to run on, as name and URL; and the schemes that have none.
+
+    A provider module may say where by ``demo_profiles(folder) -> Mapping[str, str]``.
+    """
+    from kmsbridge._registry import provider_for, schemes
+
+    targets: dict[str, str] = {}
+    idle: list[str] = []
+    for scheme in schemes():
+        provider = provider_for(scheme)
+        offered: Callable[[str], Mapping[str, str]] | None = getattr(provider, "demo_profiles", None)
+        if offered is not None:
+            targets.update(offered(folder))
+        elif provider.name == "local":
+            targets[scheme] = scheme + (":" if scheme == "memory" else f":{quote(folder)}/demo.db")
+        else:
+            idle.append(scheme)
+    return dict(sorted(targets.items())), idle
+
+
+@contextmanager
+def _configured(folder: str, targets: Mapping[str, str]) -> Iterator[None]:
+    """A configuration file with these profiles, in force for this process and its children."""
+    import json
+
+    path = os.path.join(folder, "kmsbridge.toml")
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+        stream.writelines(f"[profiles.{json.dumps(name)}]\nurl = {json.dumps(url)}\n" for name, url in targets.items())
+    before = os.environ.get(FILE_VARIABLE)
+    os.environ[FILE_VARIABLE] = path
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FILE_VARIABLE]
+        else:
+            os.environ[FILE_VARIABLE] = before
+
+
+def _close_drivers() -> None:
+    """Before the folder goes: let go of what is open in it."""
+    from kmsbridge._registry import DRIVERS
+
+    DRIVERS.close_process()
+
+
+# -- doing ------------------------------------------------------------------------------
+
+
+def _work(profile: str) -> Iterator[Result]:
+    for run in ("first", "second"):
+        yield _application(profile, run)
+    with connect(profile, SECONDS) as bridge:
+        for step in STEPS:
+            yield _tried(step, profile, bridge)
+
+
+def _application(profile: str, run: str) -> Result:
+    """The example application, as a program of its own: only the environment says where."""
+    title, start = f"application, {run} run", perf_counter()
+    environment = {**os.environ, PROFILE_VARIABLE: profile}
+    try:
+        done = subprocess.run(  # noqa: S603 - this interpreter, and a file of ours
+            [sys.executable, str(APPLICATION)], env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=SECONDS, check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Result(title, profile, good=False, shown="took too long", seconds=perf_counter() - start)
+    said = done.stdout.partition(" ")[0] if done.returncode == 0 else f"exit status {done.returncode}"
+    return Result(title, profile, done.returncode == 0, said, perf_counter() - start)
+
+
+def _tried(step: Step, profile: str, bridge: Bridge) -> Result:
+    start = perf_counter()
+    offered = bool(getattr(bridge.capabilities.secrets, step.ability))
+    error: KMSError | None = None
+    works = False
+    try:
+        works = step.works(bridge)
+    except KMSError as caught:
+        error = caught
+    seconds = perf_counter() - start
+    if error is None:
+        return Result(step.title, profile, works and offered, "ok" if works else "wrong answer", seconds)
+    lacking = isinstance(error, UnsupportedError) and not offered
+    return Result(step.title, profile, lacking, str(error.code), seconds, error)
+
+
+def _err(profile: str) -> Iterator[Result]:
+    with connect(profile, SECONDS) as bridge:
+        for mistake in MISTAKES:
+            start = perf_counter()
+            offered = bool(getattr(bridge.capabilities.secrets, mistake.ability))
+            error: KMSError | None = None
+            try:
+                mistake.make(bridge, profile)
+            except KMSError as caught:
+                error = caught
+            seconds = perf_counter() - start
+            if error is None:
+                yield Result(mistake.title, profile, good=False, shown="no error", seconds=seconds)
+            else:
+                expected = mistake.expected if offered else Code.UNSUPPORTED
+                yield Result(mistake.title, profile, error.code is expected, str(error.code), seconds, error)
+
+
+# -- showing ----------------------------------------------------------------------------
+
+
+def _print(backends: list[str], worked: list[Result], failed: list[Result]) -> None:
+    say("The same program and the same calls on each backend, by configuration alone:\n")
+    table(
+        ("call", *backends),
+        [(title, *(f"{_mark(each)}  {each.seconds * 1000:.1f} ms" for each in row)) for title, row in _rows(worked)],
+    )
+    say("\nThe same mistakes on each backend, as one vocabulary:\n")
+    table(
+        ("mistake", *backends, "retry", "what to do"),
+        [
+            (
+                title, *map(_mark, row),
+                " or ".join(dict.fromkeys(each.error.retry.action.value for each in row if each.error)),
+                " Or: ".join(dict.fromkeys(each.error.remediation for each in row if each.error)),
+            )
+            for title, row in _rows(failed)
+        ],
+    )
+
+
+def _rows(results: list[Result]) -> list[tuple[str, list[Result]]]:
+    """By title, in the order of the first backend."""
+    titles = dict.fromkeys(result.title for result in results)
+    return [(title, [result for result in results if result.title == title]) for title in titles]
+
+
+def _mark(result: Result) -> str:
+    return result.shown if result.good else f"FAILED: {result.shown}"
+
+
+def _record(result: Result) -> dict[str, Any]:
+    return {
+        "title": result.title,
+        "backend": result.backend,
+        "ok": result.good,
+        "result": result.shown,
+        "seconds": round(result.seconds, 6),
+        "error": None if result.error is None else result.error.to_dict(),
+    }
