@@ -18,7 +18,7 @@ LAYERS = [
     {"_call"},
     {"_registry", "a provider"},
     {"_wire", "_driver", "_retry", "_gate", "_cache", "_telemetry"},
-    {"_decode", "_runtime", "_model", "_names", "_config", "_ciphertext"},
+    {"_decode", "_runtime", "_model", "_names", "_config", "_ciphertext", "_aead"},
     {"_errors", "emulation"},
 ]
 """From the top down. A module may import from its own row and from the rows below."""
