@@ -35,6 +35,11 @@ def part_of(module: str) -> str:
     return f"{module}.".split(".")[1] if is_core(module) else "a provider"
 
 
+def is_emulator(module: str) -> bool:
+    """Whether a module speaks a backend's side of the wire."""
+    return f"{module}.".split(".")[1] in ("emulator", "emulation")
+
+
 def sources() -> dict[str, str]:
     """Every module of the core and the providers, by its dotted name."""
     found = {}
@@ -76,6 +81,8 @@ def offences(modules: dict[str, str]) -> list[str]:
             package, target_package = module.partition(".")[0], target.partition(".")[0]
             if not is_core(target) and target_package != package:
                 found.append(f"{module} imports {target}: neither the core nor a provider may know a provider")
+            elif is_emulator(module) and not is_emulator(target):
+                found.append(f"{module} imports {target}: an emulator that knew its adapter would prove nothing")
             elif runs and HEIGHT[part_of(target)] > HEIGHT[part_of(module)]:
                 found.append(f"{module} imports {target}, which stands above it")
             if runs and target != module:
@@ -109,6 +116,7 @@ def test_imports_point_downward() -> None:
         ("kmsbridge._registry", "import kmsbridge_local", "neither the core nor a provider"),
         ("kmsbridge_local", "import kmsbridge_scaivault", "neither the core nor a provider"),
         ("kmsbridge_local", "from kmsbridge import connect", "imports kmsbridge, which stands above it"),
+        ("kmsbridge_local.emulator", "import kmsbridge_local._errors", "would prove nothing"),
         ("kmsbridge._names", "import kmsbridge._config", "a circle: "),
     ],
 )
