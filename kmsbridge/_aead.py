@@ -1,6 +1,9 @@
-"""AES-256-GCM: the one place where a box is sealed or opened."""
+"""AES-256-GCM: the one place where a box is sealed or opened. Loads `cryptography`."""
 
 from __future__ import annotations
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kmsbridge._ciphertext import Broken
 
@@ -15,14 +18,10 @@ class Aead:
     each message.
     """
 
-    __slots__ = ("_cipher", "_invalid")
+    __slots__ = ("_cipher",)
 
     def __init__(self, key: bytes) -> None:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         self._cipher = AESGCM(key)
-        self._invalid = InvalidTag
 
     def seal(self, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
         """A box: the ciphertext with its tag."""
@@ -40,7 +39,7 @@ class Aead:
         """
         try:
             return self._cipher.decrypt(nonce, box, associated)
-        except self._invalid:
+        except InvalidTag:
             pass
         raise Broken
 
@@ -52,7 +51,7 @@ class Aead:
         """
         try:
             self._cipher.decrypt_into(nonce, box, associated, target)
-        except self._invalid:
+        except InvalidTag:
             pass
         else:
             return

@@ -10,6 +10,7 @@ The payload goes to the end. `docs/envelope.md` writes it down for other languag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kmsbridge._errors import InvalidRequestError, invalid
 
@@ -73,6 +74,7 @@ def not_ours() -> InvalidRequestError:
     )
 
 
+@lru_cache(maxsize=256)
 def labels(provider: str, key: str, version: str, algorithm: str) -> bytes:
     """Which key it was and how, as container and envelope write it."""
     name = key.encode()

@@ -3,7 +3,8 @@
 `docs/envelope.md` writes the format down so that another language can implement it.
 A fresh 32-byte data key and salt give, by HKDF-SHA-256, the content key and a 32-byte
 key commitment. The content is AES-256-GCM in segments of 1 MiB; each nonce holds the
-segment's number and whether it is the last; header and context are associated data.
+segment's number and whether it is the last; header and context are associated data. Loads
+`cryptography`, so it is itself loaded when something is first sealed or opened.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import os
 from hmac import compare_digest
 from io import BytesIO
 from typing import NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kmsbridge._aead import TAG, Aead
 from kmsbridge._ciphertext import Broken, Foreign, Reader, labels
@@ -27,6 +31,7 @@ SUITE = 1
 SEGMENT = 1 << 20
 """Bytes of plaintext in each segment but the last."""
 _KEY = 32
+_SHA256 = SHA256()
 _INFO = b"kmsbridge envelope 1"
 _SMALL = 1 << 16
 """Bytes up to which one copy of the ciphertext is cheaper than a buffer for it."""
@@ -151,10 +156,7 @@ def _segments(cipher: Aead, boxes: memoryview, associated: bytes, count: int) ->
 
 def _derived(data_key: bytes, salt: bytes) -> tuple[Aead, bytes]:
     """The cipher under the content key, and the key commitment."""
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    keys = HKDF(SHA256(), 2 * _KEY, salt, _INFO).derive(data_key)
+    keys = HKDF(_SHA256, 2 * _KEY, salt, _INFO).derive(data_key)
     return Aead(keys[:_KEY]), keys[_KEY:]
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from hashlib import new as new_hash
 from typing import cast
 
-from kmsbridge import _envelope
 from kmsbridge._ciphertext import Ciphertext, Foreign, read
 from kmsbridge._errors import Code, InvalidRequestError, Outcome, invalid, unsupported
 from kmsbridge._model import (
@@ -256,6 +255,8 @@ class KeyOperations(Operations[KeyAbilities]):
         return await self._calls.run("keys.generate_data_key", body, timeout)
 
     async def seal(self, name: str, data: bytes, context: Mapping[str, str] | None, timeout: float | None) -> bytes:
+        from kmsbridge import _envelope
+
         async def body(call: Call) -> bytes:
             self._need("wrap")
             native = self._about(call, name)
@@ -269,6 +270,8 @@ class KeyOperations(Operations[KeyAbilities]):
         return await self._calls.run("keys.seal", body, timeout)
 
     async def unseal(self, name: str, sealed: bytes, context: Mapping[str, str] | None, timeout: float | None) -> bytes:
+        from kmsbridge import _envelope
+
         async def body(call: Call) -> bytes:
             self._need("unwrap")
             native = self._about(call, name)
