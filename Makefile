@@ -4,6 +4,7 @@ BIN := .venv/bin
 setup: .venv/ready
 .venv/ready: pyproject.toml .ci/setup ; @.ci/setup .venv
 .venv-oldest/ready: pyproject.toml .ci/setup | setup ; @$(BIN)/python .ci/oldest.py > .venv/oldest.txt && .ci/setup .venv-oldest -c .venv/oldest.txt
+.venv-bench/ready: pyproject.toml .ci/setup benchmarks/peers.txt ; @.ci/setup .venv-bench -r benchmarks/peers.txt
 
 demo: setup ; @$(BIN)/kmsbridge demo
 test: lint types ; $(BIN)/python -m pytest
@@ -11,8 +12,8 @@ test-long: lint types ; KMSBRIDGE_LONG=1 $(BIN)/python -m pytest
 test-oldest: .venv-oldest/ready ; .venv-oldest/bin/python -m pytest
 lint: setup ; $(BIN)/ruff check .
 types: setup ; $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
-bench: setup ; @for file in benchmarks/*.py; do $(BIN)/python $$file || exit; done
+bench: .venv-bench/ready ; @for file in benchmarks/*.py; do .venv-bench/bin/python $$file || exit; done
 clients: setup ; @.ci/clients
 wheel: setup ; @.ci/wheel
 build: setup ; $(BIN)/python -m build
-clean: ; rm -rf .venv .venv-oldest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ; rm -rf .venv .venv-oldest .venv-bench dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

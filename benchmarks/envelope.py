@@ -98,7 +98,7 @@ def aws() -> Iterator[tuple[str, Subject]]:
         provider_id = "benchmark"
         key = os.urandom(32)
 
-        def _get_raw_key(self, key_id: str) -> WrappingKey:
+        def _get_raw_key(self, _: str) -> WrappingKey:
             return WrappingKey(
                 WrappingAlgorithm.AES_256_GCM_IV12_TAG16_NO_PADDING, self.key, EncryptionKeyType.SYMMETRIC
             )
@@ -148,23 +148,28 @@ def main() -> None:
         except ModuleNotFoundError as error:
             print(f"left out, not installed: {error.name}")
     for label, size in SIZES.items():
-        data = os.urandom(size)
-        sealing: dict[str, list[float]] = {name: [] for name in subjects}
-        opening: dict[str, list[float]] = {name: [] for name in subjects}
-        for _ in range(ROUNDS):
-            for name, (seal, unseal) in subjects.items():
-                sealed = seal(data)
-                sealing[name].append(timed(lambda seal=seal: seal(data)))  # type: ignore[misc]
-                opening[name].append(timed(lambda unseal=unseal, sealed=sealed: unseal(sealed)))  # type: ignore[misc]
-        limit = median(sealing["AES-256-GCM alone"])
-        print(f"\n{label:28} {'seal us':>10} {'GB/s':>7} {'x alone':>8} {'open us':>10} {'peak/size':>10}")
-        for name, times in sealing.items():
-            taken = median(times)
-            memory = peak(lambda name=name: subjects[name][0](data)) / size  # type: ignore[misc]
-            print(
-                f"{name:28} {taken * 1e6:10.1f} {size / taken / 1e9:7.2f} {taken / limit:8.2f}"
-                f" {median(opening[name]) * 1e6:10.1f} {memory:10.2f}"
-            )
+        measure(subjects, label, os.urandom(size))
+
+
+def measure(subjects: dict[str, Subject], label: str, data: bytes) -> None:
+    """Print the table for one message."""
+    size = len(data)
+    sealing: dict[str, list[float]] = {name: [] for name in subjects}
+    opening: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(ROUNDS):
+        for name, (seal, unseal) in subjects.items():
+            sealed = seal(data)
+            sealing[name].append(timed(lambda seal=seal: seal(data)))  # type: ignore[misc]
+            opening[name].append(timed(lambda unseal=unseal, sealed=sealed: unseal(sealed)))  # type: ignore[misc]
+    limit = median(sealing["AES-256-GCM alone"])
+    print(f"\n{label:28} {'seal us':>10} {'GB/s':>7} {'x alone':>8} {'open us':>10} {'peak/size':>10}")
+    for name, times in sealing.items():
+        taken = median(times)
+        memory = peak(lambda name=name: subjects[name][0](data)) / size  # type: ignore[misc]
+        print(
+            f"{name:28} {taken * 1e6:10.1f} {size / taken / 1e9:7.2f} {taken / limit:8.2f}"
+            f" {median(opening[name]) * 1e6:10.1f} {memory:10.2f}"
+        )
 
 
 if __name__ == "__main__":
