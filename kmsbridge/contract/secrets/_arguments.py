@@ -1,0 +1,128 @@
+"""Wrong arguments: refused before anything is sent, with the argument named."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from kmsbridge import Code, Outcome
+from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract.secrets._acts import SecretCases
+
+if TYPE_CHECKING:
+    from kmsbridge.contract._views import BridgeView
+    from kmsbridge.contract._witness import Canary
+
+_TIMEOUTS: dict[str, object] = {
+    "zero": 0,
+    "negative": -1.0,
+    "not a number": math.nan,
+    "infinite": math.inf,
+    "True": True,
+    "text": "5",
+    "list": [5],
+}
+_TAGS: dict[str, object] = {
+    "a tag that is no text": {5: "value"},
+    "a value that is no text": {"team": 5},
+    "an empty tag": {"": "value"},
+    "a long tag": {"t" * 257: "value"},
+    "a long value": {"team": "v" * 257},
+    "a newline": {"team": "a\nb"},
+    "a NUL": {"team": "a\0b"},
+    "a list": ["team"],
+    "text": "team",
+    "a number": 5,
+}
+_EXPIRIES: dict[str, object] = {
+    "no zone": datetime(2099, 1, 1),  # noqa: DTZ001 - that is what is wrong with it
+    "a date": date(2099, 1, 1),
+    "text": "2099-01-01T00:00:00Z",
+    "seconds": 4_070_908_800,
+    "beyond the calendar": datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+    "before the calendar": datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+}
+_CONTENT_TYPES: dict[str, object] = {"empty": "", "a newline": "text/plain\r\nx: y", "bytes": b"text/plain", "int": 5}
+
+
+class ArgumentCases(SecretCases):
+    """Cases about wrong arguments."""
+
+    @pytest.mark.parametrize("kind", _TIMEOUTS)
+    async def test_what_is_no_timeout_is_refused(
+        self, bridge: BridgeView, canary: Canary, operation: str, kind: str
+    ) -> None:
+        """A timeout is a positive, finite number of seconds."""
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+            await self.act(bridge.secrets, operation, canary, timeout=cast("float", _TIMEOUTS[kind]))
+        assert [field.path for field in info.value.fields] == ["timeout"]
+
+    @needs("set", "tags")
+    @pytest.mark.parametrize("kind", _TAGS)
+    async def test_what_are_no_tags_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
+        """Tags map short printable text to short printable text."""
+        tags = cast("dict[str, str]", _TAGS[kind])
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+            await bridge.secrets.set("some/name", canary.text(), tags=tags)
+        assert [field.path for field in info.value.fields] == ["tags"]
+        if "update" in self.claimed:
+            with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT):
+                await bridge.secrets.update("some/name", tags=tags)
+
+    @needs("set", "tags")
+    async def test_too_many_tags_are_refused(self, bridge: BridgeView, canary: Canary) -> None:
+        """One more than is claimed."""
+        tags = {f"tag-{number}": "" for number in range(self.claims.max_tags + 1)}
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+            await bridge.secrets.set("some/name", canary.text(), tags=tags)
+        assert [field.path for field in info.value.fields] == ["tags"]
+
+    @needs("set", "expires_at")
+    @pytest.mark.parametrize("kind", _EXPIRIES)
+    async def test_what_is_no_expiry_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
+        """An expiry is an instant: a datetime with its zone."""
+        expires_at = cast("datetime", _EXPIRIES[kind])
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+            await bridge.secrets.set("some/name", canary.text(), expires_at=expires_at)
+        assert [field.path for field in info.value.fields] == ["expires_at"]
+        if "update" in self.claimed:
+            with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT):
+                await bridge.secrets.update("some/name", expires_at=expires_at)
+
+    @needs("set", "content_type")
+    @pytest.mark.parametrize("kind", [*_CONTENT_TYPES, "too long"])
+    async def test_what_is_no_content_type_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
+        """A content type is short printable text."""
+        content_type = cast("str", {**_CONTENT_TYPES, "too long": "x" * (self.claims.max_content_type + 1)}[kind])
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+            await bridge.secrets.set("some/name", canary.text(), content_type=content_type)
+        assert [field.path for field in info.value.fields] == ["content_type"]
+
+    @needs("set")
+    @pytest.mark.parametrize("flag", [1, 0, "yes", None], ids=repr)
+    async def test_what_is_no_flag_is_refused(self, bridge: BridgeView, canary: Canary, flag: object) -> None:
+        """True and False are flags, what is merely true or false is a mistake."""
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+            await bridge.secrets.set("some/name", canary.text(), if_absent=cast("bool", flag))
+        assert [field.path for field in info.value.fields] == ["if_absent"]
+        if {"update", "enabled"} <= self.claimed and flag is not None:
+            with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+                await bridge.secrets.update("some/name", enabled=cast("bool", flag))
+            assert [field.path for field in info.value.fields] == ["enabled"]
+
+    @needs("update")
+    async def test_an_update_of_nothing_is_refused(self, bridge: BridgeView) -> None:
+        """There must be something to change."""
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT):
+            await bridge.secrets.update("some/name")
+
+    @needs("get")
+    @pytest.mark.parametrize("wanted", ["some/name", 5, None, [["some/name"]]], ids=repr)
+    async def test_get_many_wants_several_names(self, bridge: BridgeView, wanted: object) -> None:
+        """One text is no list of names, however easily it is taken for one."""
+        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+            await bridge.secrets.get_many(cast("list[str]", wanted))
+        assert [field.path for field in info.value.fields] == ["names"]
