@@ -236,7 +236,7 @@ def _application(profile: str, run: str) -> Result:
     title, start = f"application, {run} run", perf_counter()
     environment = {**os.environ, PROFILE_VARIABLE: profile}
     try:
-        done = subprocess.run(  # noqa: S603 - this interpreter, and a file of ours
+        done = subprocess.run(
             [sys.executable, str(APPLICATION)], env=environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=SECONDS, check=False,
         )
