@@ -1,0 +1,42 @@
+"""The contract, with the embedded store: in a file and in memory."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from secrets import token_hex
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from kmsbridge.contract import Backend, Harness, SecretsContract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _File(Harness):
+    page_size = 100
+
+    @contextmanager
+    def backend(self) -> Iterator[Backend]:
+        with TemporaryDirectory() as folder:
+            yield Backend(f"local:{folder}/store.db")
+
+
+class _Memory(Harness):
+    page_size = 100
+
+    @contextmanager
+    def backend(self) -> Iterator[Backend]:
+        yield Backend(f"memory:{token_hex(8)}")
+
+
+class TestLocal(SecretsContract):
+    """A database file."""
+
+    harness = _File()
+
+
+class TestMemory(SecretsContract):
+    """A database in memory."""
+
+    harness = _Memory()
