@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import struct
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from kmsbridge._aead import TAG, Aead
+from kmsbridge._ciphertext import Broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,8 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 SALT_BYTES = 32
-TAG_BYTES = 16
 _NONCE = bytes(12)
 _SHA256 = SHA256()
-
-
-class BoxError(Exception):
-    """Key, box and associated data do not fit together."""
 
 
 def subkey(key: bytes, salt: bytes, use: str) -> bytes:
@@ -41,22 +37,18 @@ def subkey(key: bytes, salt: bytes, use: str) -> bytes:
 def seal(key: bytes, message: bytes, associated: bytes) -> bytes:
     """The message in a box that opens only with the same key and associated data."""
     salt = os.urandom(SALT_BYTES)
-    return salt + AESGCM(subkey(key, salt, "message")).encrypt(_NONCE, message, associated)
+    return salt + Aead(subkey(key, salt, "message")).seal(_NONCE, message, associated)
 
 
 def unseal(key: bytes, box: bytes, associated: bytes) -> bytes:
     """The message in a box.
 
     Raises:
-        BoxError: It does not open; nothing says why.
+        Broken: It does not open; nothing says why.
     """
-    if len(box) >= SALT_BYTES + TAG_BYTES:
-        salt = box[:SALT_BYTES]
-        try:
-            return AESGCM(subkey(key, salt, "message")).decrypt(_NONCE, box[SALT_BYTES:], associated)
-        except InvalidTag:
-            pass  # raised below, with nothing hanging on it
-    raise BoxError
+    if len(box) < SALT_BYTES + TAG:
+        raise Broken
+    return Aead(subkey(key, box[:SALT_BYTES], "message")).open(_NONCE, box[SALT_BYTES:], associated)
 
 
 def canonical(fields: Iterable[Field]) -> bytes:
@@ -66,7 +58,7 @@ def canonical(fields: Iterable[Field]) -> bytes:
     before it. Text is UTF-8, a number is 8 bytes with sign; all big-endian.
 
     Raises:
-        BoxError: A field is of another type, or too large to be ours.
+        Broken: A field is of another type, or too large to be ours.
     """
     parts: list[bytes] = []
     try:
@@ -86,4 +78,4 @@ def canonical(fields: Iterable[Field]) -> bytes:
             return b"".join(parts)
     except (ValueError, struct.error):
         pass  # raised below: these exceptions show the field
-    raise BoxError
+    raise Broken

@@ -153,15 +153,13 @@ class RootKeySource:
 
     def install(self, source: str, key: bytes) -> bool:
         """Let the new key take the place of the old one; False where only an operator can."""
-        if source == "environment":
-            return False
         if source == "keyring":
             self._to_keyring(key)
             remove(self.next_file)
-        else:
-            os.replace(self.next_file, self.file)
+        elif source == "file" or (self._chosen is None and os.path.exists(self.file)):
+            os.replace(self.next_file, self.file)  # also of the environment's key: the two must agree
         sync_folder(os.path.dirname(self.file))
-        return True
+        return source != "environment"
 
     def holder(self) -> str:
         """The source that a key is installed in where none holds one any more."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hmac
 from typing import NamedTuple
 
-from kmsbridge_local._box import BoxError, canonical, seal, subkey, unseal
+from kmsbridge._ciphertext import Broken
+from kmsbridge_local._box import canonical, seal, subkey, unseal
 from kmsbridge_local._errors import StoreError
 
 TYPE_CHECKING = False
@@ -55,7 +56,7 @@ class Head(NamedTuple):
         try:
             if hmac.compare_digest(self._mac(keys), self.mac):
                 return
-        except (BoxError, TypeError):
+        except (Broken, TypeError):
             pass  # a column of another type is one more way to be altered
         raise altered(self.name)
 
@@ -94,7 +95,7 @@ class Version(NamedTuple):
         """
         try:
             return unseal(keys.values, self.box, self._associated(head))
-        except (BoxError, TypeError):
+        except (Broken, TypeError):
             pass  # raised below, with nothing hanging on it
         raise altered(head.name)
 

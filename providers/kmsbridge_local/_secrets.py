@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kmsbridge._model import NewSecret, SecretChange
     from kmsbridge_local._files import TimeLeft
+    from kmsbridge_local._rows import Keys
     from kmsbridge_local._store import Store, Transaction
 
 PAGE = 100
@@ -31,7 +32,9 @@ _PUT_HEAD = """
     ON CONFLICT (name) DO UPDATE SET
         latest = excluded.latest, deleted_at = excluded.deleted_at, purge_at = excluded.purge_at, mac = excluded.mac
 """
-_LATEST = "SELECT * FROM secret_versions WHERE secret = ? ORDER BY ordinal DESC LIMIT 1"
+_COUNT = "SELECT count(*) FROM secret_versions WHERE secret = ?"
+_ORDINAL = "SELECT * FROM secret_versions WHERE secret = ? AND ordinal = ?"
+_NEWEST = "SELECT * FROM secret_versions WHERE secret = ? AND ordinal >= ? ORDER BY ordinal DESC LIMIT 1"
 _VERSION = "SELECT * FROM secret_versions WHERE secret = ? AND version = ?"
 _VERSIONS_DOWN = "SELECT * FROM secret_versions WHERE secret = ? AND ordinal <= ? ORDER BY ordinal DESC LIMIT ?"
 _PUT_VERSION = "INSERT OR REPLACE INTO secret_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -158,6 +161,24 @@ class SecretStore:
             head = _deleted(transaction, name)
             transaction.connection.execute("DELETE FROM secrets WHERE name = ?", (head.name,))
 
+    @staticmethod
+    def reseal(transaction: Transaction, keys: Keys) -> int:
+        """Seal all rows anew under other keys; how many there were."""
+        anew = transaction._replace(keys=keys)
+        count = 0
+        for [name] in transaction.connection.execute("SELECT name FROM secrets").fetchall():
+            head = _head(transaction, name)
+            if head is None:
+                raise altered(name)
+            for ordinal in range(1, head.latest + 1):
+                row, value = _read(transaction, head, _ORDINAL, ordinal)
+                _put_version(anew, head, row, value)
+            if transaction.connection.execute(_COUNT, (head.id,)).fetchone() != (head.latest,):
+                raise altered(name)  # the head is an old one: what it does not know of would be lost
+            _put(anew, head)
+            count += 1 + head.latest
+        return count
+
 
 # -- rows, always checked ---------------------------------------------------------------
 
@@ -198,17 +219,20 @@ def _deleted(transaction: Transaction, name: str) -> Head:
 def _version(transaction: Transaction, head: Head, version: str | None) -> tuple[Version, bytes]:
     """A version and its value; the latest if none is named."""
     if version is None:
-        row = transaction.connection.execute(_LATEST, (head.id,)).fetchone()
-    else:
-        row = transaction.connection.execute(_VERSION, (head.id, version)).fetchone()
+        return _read(transaction, head, _NEWEST, head.latest)
+    return _read(transaction, head, _VERSION, version)
+
+
+def _read(transaction: Transaction, head: Head, query: str, which: str | int) -> tuple[Version, bytes]:
+    row = transaction.connection.execute(query, (head.id, which)).fetchone()
     if row is None:
-        count = "SELECT count(*) FROM secret_versions WHERE secret = ?"
-        if transaction.connection.execute(count, (head.id,)).fetchone() != (head.latest,):
+        [count] = transaction.connection.execute(_COUNT, (head.id,)).fetchone()
+        if count != head.latest or query is not _VERSION:
             raise altered(head.name)  # a version was taken out: it may have been this one
         raise StoreError("SecretVersionNotFound")
     found = Version(*row)
     value = found.value(transaction.keys, head)
-    if found.ordinal > head.latest or (version is None and found.ordinal != head.latest):
+    if found.ordinal > head.latest:  # the head is an old one
         raise altered(head.name)
     return found, value
 
