@@ -22,7 +22,7 @@ PROFILE_VARIABLE = "KMSBRIDGE_PROFILE"
 FILE_NAME = "kmsbridge.toml"
 _TOP_KEYS = ("default", "profiles")
 _PROFILE_KEYS = ("url", "secrets", "options")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
 
 
 class Location(NamedTuple):
@@ -152,6 +152,8 @@ def read_file() -> File | None:
         problem = "is not UTF-8 text"
     except tomllib.TOMLDecodeError as error:
         problem = f"is no valid TOML: {error}"
+    except (ValueError, RecursionError):  # of the parser, at numbers too long and arrays too deep
+        problem = "is no valid TOML: a value in it is too long or too deep"
     if problem:
         raise invalid(f"{path} {problem}", "file", remediation="Correct the file, or name another in KMSBRIDGE_CONFIG.")
     _check_keys(content, _TOP_KEYS, path, "")
@@ -214,6 +216,12 @@ def _expanded(value: object, where: str, path: str) -> object:
         return value
 
     def replaced(match: re.Match[str]) -> str:
+        if match[1] is None:
+            raise invalid(
+                f"{path}: {where} holds '${{' without the name of a variable and '}}'",
+                where,
+                remediation="Write ${NAME}, of letters, digits and '_'.",
+            )
         if (found := os.environ.get(match[1])) is None:
             raise invalid(
                 f"{path}: {where} needs the variable {match[1]}, which is not set",
@@ -252,7 +260,10 @@ def parse_url(url: str) -> Location:
         rest = slash + path
     if "@" in host:
         raise _malformed("it names a user; credentials do not belong in a URL")
+    if "%00" in rest + query:
+        raise _malformed("it holds a NUL character")
     parameters: dict[str, str] = {}
+    decoded = None
     try:
         for part in query.split("&") if question else ():
             name, equals, value = part.partition("=")
@@ -260,14 +271,14 @@ def parse_url(url: str) -> Location:
             if not name or not equals:
                 raise _malformed("its parameters must be name=value, joined by '&'")
             if name in parameters:
-                raise _malformed(f"it gives the parameter {name!r} twice")
+                raise _malformed("it gives a parameter twice")
             parameters[name] = unquote(value, errors="strict")
-        path = unquote(rest, errors="strict")
+        decoded = unquote(rest, errors="strict")
     except UnicodeDecodeError:
-        path = "\0"
-    if "\0" in path:
+        pass  # raised below: the exception of the decoder carries the text
+    if decoded is None:
         raise _malformed("its percent-encoding is not UTF-8 text")
-    return Location(scheme, host, path, parameters, {}, None)
+    return Location(scheme, host, decoded, parameters, {}, None)
 
 
 def _malformed(why: str) -> InvalidRequestError:
