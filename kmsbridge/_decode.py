@@ -120,6 +120,8 @@ class Reading(NamedTuple):
     retry_after: float | None = None
     """Seconds, where the answer has it elsewhere than in the usual headers."""
     rate_limit: RateLimit | None = None
+    status: int | None = None
+    """The HTTP status, where only the text of an SDK has it."""
 
 
 class Rule(NamedTuple):
@@ -259,6 +261,8 @@ class Decoder:
             reading = self._read(answer)
         except Exception:  # the law: any bytes give one error; tests call read itself
             reading = Reading()
+        if answer.status is None and reading.status is not None:
+            answer = answer._replace(status=reading.status)
         rule = self._rule(answer, reading, operation)
         meaning = TAXONOMY[rule.code]
         retry = meaning.retry
@@ -452,13 +456,19 @@ def _date(value: str) -> float | None:
 
 
 def chain(exception: BaseException) -> Iterator[BaseException]:
-    """An exception and what caused it, outermost first, at most eight."""
+    """An exception and what caused it, outermost first, at most eight.
+
+    azure-core raises outside its ``except`` block and keeps the cause in `inner_exception`.
+    """
     seen: list[BaseException] = []
     link: BaseException | None = exception
     while link is not None and len(seen) < 8 and not any(link is known for known in seen):
         seen.append(link)
         yield link
-        link = link.__context__ if link.__cause__ is None else link.__cause__
+        inner = link.__context__ if link.__cause__ is None else link.__cause__
+        if inner is None and isinstance(kept := link.__dict__.get("inner_exception"), BaseException):
+            inner = kept
+        link = inner
 
 
 def causes_of(exception: BaseException) -> tuple[Cause, ...]:
