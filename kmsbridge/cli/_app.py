@@ -76,31 +76,42 @@ def run(arguments: Sequence[str]) -> int:
         The exit status. Never raises, and never shows a traceback.
     """
     prepare()
-    error: KMSError
+    as_json = "--json" in arguments
     try:
-        status = _invoke(arguments)
+        status = _ended(arguments, as_json=as_json)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort):
-        note("interrupted")
-        return INTERRUPTED
+    except KeyboardInterrupt:
+        return _interrupted()
     except BrokenPipeError:
         abandon_output()
         return BROKEN_PIPE
+    except OSError as caught:
+        failure = caught
+    else:
+        return status
+    abandon_output()
+    return report(_refused(failure), as_json=as_json)
+
+
+def _ended(arguments: Sequence[str], *, as_json: bool) -> int:
+    """Run one command, and report what it raises."""
+    error: KMSError
+    try:
+        return _invoke(arguments)
+    except (KeyboardInterrupt, click.Abort):
+        return _interrupted()
+    except BrokenPipeError:
+        raise
     except kmsbridge.KMSError as caught:
         error = caught
     except click.ClickException as caught:
         error = _usage(caught)
     except OSError as caught:
-        error = UnknownError(
-            f"the system refused: {caught.strerror or caught}", causes=causes_of(caught),
-            remediation="Check the disk, the files named and where the output goes.",
-        )
+        error = _refused(caught)
     except Exception as caught:  # the law of the command line: two lines, never a traceback
         error = _unexpected(caught)
-    else:
-        return status
-    return report(error, as_json="--json" in arguments)
+    return report(error, as_json=as_json)
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -114,6 +125,18 @@ def _invoke(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     return 0
+
+
+def _interrupted() -> int:
+    note("interrupted")
+    return INTERRUPTED
+
+
+def _refused(caught: OSError) -> KMSError:
+    return UnknownError(
+        f"the system refused: {caught.strerror or caught}", causes=causes_of(caught),
+        remediation="Check the disk, the files named, and where the output goes.",
+    )
 
 
 def _usage(caught: click.ClickException) -> KMSError:

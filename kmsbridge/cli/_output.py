@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from types import MappingProxyType
@@ -76,7 +77,8 @@ def say_json(value: object) -> None:
 def note(text: str) -> None:
     """Tell the person something that is no output."""
     if sys.stderr is not None:
-        sys.stderr.write(text + "\n")
+        with suppress(OSError):  # nobody is left to be told
+            sys.stderr.write(text + "\n")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -114,9 +116,10 @@ def short_time(time: datetime | None) -> str:
 
 
 def abandon_output() -> None:
-    """After the reader has gone: point standard output nowhere, so that Python's last flush is quiet."""
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), _open(sys.stdout).fileno())
+    """Where output cannot be written: point it nowhere, so that Python's last flush is quiet."""
+    if sys.stdout is not None:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _open(stream: Any) -> Any:

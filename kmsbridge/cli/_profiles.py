@@ -118,7 +118,7 @@ def profiles(context: click.Context) -> None:
     ]
     table(("used", "profile", "setting", "value", "from"), rows)
     if chosen is not None:
-        note(f"used: {shown(chosen.name or chosen.url)}, because of {shown(str(chosen_by))}")
+        say(f"used: {shown(chosen.name or chosen.url)}, because of {shown(str(chosen_by))}")
     for trouble in [each["problem"] for each in listed] if problem is None else [problem.to_dict()]:
         if trouble is not None:
             note(f"{shown(trouble['message'])}\n-> {shown(trouble['remediation'])}")
