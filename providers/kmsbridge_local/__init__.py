@@ -7,6 +7,9 @@ event loop.
 
 from __future__ import annotations
 
+from functools import partial
+from importlib import import_module
+
 from kmsbridge_local._config import configure
 from kmsbridge_local._errors import decoder
 
@@ -19,14 +22,21 @@ if TYPE_CHECKING:
 __all__ = ["configure", "decoder", "name", "open"]
 
 name = "local"
+_HEAVY = (
+    "sqlite3",
+    "cryptography.hazmat.bindings._rust",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "cryptography.hazmat.primitives.kdf.hkdf",
+    "kmsbridge_local._database",
+    "kmsbridge_local._driver",
+)
+"""Loaded one by one: an import holds the interpreter, and an event loop gets its turn in between."""
 
 
 async def open(settings: LocalSettings, runtime: Runtime) -> LocalDriver:
     """A driver for these settings. Touches no file: the first call does, within its own deadline."""
+    for module in _HEAVY:
+        await runtime.in_thread(partial(import_module, module))
+    from kmsbridge_local._driver import LocalDriver
 
-    def load() -> LocalDriver:
-        from kmsbridge_local._driver import LocalDriver
-
-        return LocalDriver(settings, runtime)
-
-    return await runtime.in_thread(load)
+    return LocalDriver(settings, runtime)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from datetime import UTC, datetime, timedelta
 
 from kmsbridge._model import Page, Secret, SecretInfo
@@ -70,7 +70,7 @@ class SecretStore:
         with self._store.write(time_left) as transaction:
             head = _head(transaction, name)
             if head is None:
-                head = Head(name, secrets.token_hex(16), 0, None, None)
+                head = Head(name, os.urandom(16).hex(), 0, None, None)
             elif head.deleted_at is not None:
                 raise StoreError("SecretDeletedButRecoverable")
             elif new.if_absent:
@@ -80,7 +80,7 @@ class SecretStore:
             row = Version(
                 secret=head.id,
                 ordinal=head.latest,
-                version=secrets.token_hex(16),
+                version=os.urandom(16).hex(),
                 enabled=1,
                 kind="text" if text else "bytes",
                 content_type=new.content_type,

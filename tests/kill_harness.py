@@ -1,0 +1,226 @@
+"""Kills a writer of a local store at random moments, and looks at what is left.
+
+Run as a program: ``python tests/kill_harness.py FOLDER KILLS [secrets|rekey] [SEED]``.
+Each round forks a writer. It says on a pipe what it is about to do, that its commit is
+about to begin (from here on bytes are written), and that the call has returned: that is
+the acknowledgement. The parent kills it a random moment after one of these, opens the
+store, and compares it with what was acknowledged. What was not must be there whole or
+not at all. The last line printed is a JSON object with the counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+import time
+from typing import NamedTuple
+
+import kmsbridge
+import kmsbridge_local
+from kmsbridge._config import parse_url
+from kmsbridge_local._rekey import rekey
+
+NAMES = ("a", "b/c", "d-e")
+STEPS = 40
+"""Operations after which a writer that was not killed ends."""
+
+State = dict[str, tuple[bool, list[str]]]
+"""By name: whether it is deleted, and its values, oldest first. Empty: it is not there."""
+
+
+class Counts(NamedTuple):
+    """What happened to the writers."""
+
+    kills: int = 0
+    in_call: int = 0
+    """Killed between the begin of a call and its acknowledgement."""
+    in_commit: int = 0
+    """Killed between the first byte written and the acknowledgement."""
+    applied: int = 0
+    """Calls in which the writer was killed, and that were applied all the same."""
+
+
+class Lost(Exception):
+    """The store is not what was acknowledged."""
+
+
+def after(state: State, step: tuple[str, str, str]) -> State:
+    """The state after one operation."""
+    operation, name, value = step
+    _, values = state.get(name, (False, []))
+    changed = {"set": (False, [*values, value]), "delete": (True, values), "recover": (False, values)}
+    return {**state, name: changed[operation]}
+
+
+def next_step(state: State, chance: random.Random) -> tuple[str, str, str]:
+    """An operation that the store takes in this state."""
+    name = chance.choice(NAMES)
+    deleted, values = state.get(name, (False, []))
+    if deleted:
+        return "recover", name, ""
+    if values and chance.random() < 0.3:
+        return "delete", name, ""
+    return "set", name, f"{chance.randrange(2**64):016x}" * chance.choice((1, 8, 512))
+
+
+def apply(bridge: kmsbridge.Bridge, step: tuple[str, str, str]) -> None:
+    """Do one operation."""
+    operation, name, value = step
+    if operation == "set":
+        bridge.secrets.set(name, value)
+    elif operation == "delete":
+        bridge.secrets.delete(name)
+    else:
+        bridge.secrets.recover(name)
+
+
+def observed(url: str) -> State:
+    """What is in the store."""
+    state: State = {}
+    with kmsbridge.connect(url) as bridge:
+        gone = [info.name for info in bridge.secrets.deleted()]
+        for name in gone:
+            bridge.secrets.recover(name)
+        for info in list(bridge.secrets.list()):
+            versions = [v.version for v in bridge.secrets.versions(info.name)]
+            values = [bridge.secrets.get(info.name, version).text for version in reversed(versions)]
+            state[info.name] = (info.name in gone, values)
+        for name in gone:
+            bridge.secrets.delete(name)
+    return state
+
+
+def write(path: str, mode: str, state: State, pipe: int, seed: int) -> None:
+    """The writer: works and tells, until it is killed."""
+    connect = sqlite3.connect
+
+    def traced(*args: object, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)  # type: ignore[call-overload]
+        writing = False
+
+        def tell(statement: str) -> None:
+            nonlocal writing
+            if statement == "COMMIT" and writing:
+                os.write(pipe, b"W")
+            writing = statement == "BEGIN IMMEDIATE" or (writing and statement != "COMMIT")
+
+        connection.set_trace_callback(tell)
+        return connection
+
+    sqlite3.connect = traced  # type: ignore[assignment]
+    chance = random.Random(seed)  # noqa: S311 - it decides when to kill
+    with kmsbridge.connect(f"local:{path}") as bridge:
+        for _ in range(STEPS):
+            if mode == "rekey":
+                os.write(pipe, b"B")
+                rekey(kmsbridge_local.configure(parse_url(f"local:{path}")))
+            else:
+                step = next_step(state, chance)
+                os.write(pipe, b"B")
+                apply(bridge, step)
+                state = after(state, step)
+            os.write(pipe, b"A")
+
+
+def one_round(path: str, mode: str, state: State, seed: int) -> tuple[str, list[State]]:
+    """Start a writer and kill it; what it told, and the states it may have left: acknowledged and begun."""
+    chance = random.Random(seed)  # noqa: S311 - it decides when to kill
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(reader)
+            write(path, mode, state, writer, seed)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writer)
+    target = chance.choice(b"WWWB")
+    skip = chance.randrange(1, STEPS // 2)
+    told = bytearray()
+    heard, usual = time.perf_counter(), 0.0
+    while byte := os.read(reader, 1):
+        told += byte
+        before, heard = heard, time.perf_counter()
+        if byte == b"A":
+            usual = heard - before  # how long a commit takes on this disk at the moment
+        if byte[0] == target:
+            if not skip:
+                while time.perf_counter() < heard + chance.random() * 1.2 * usual:
+                    pass
+                break
+            skip -= 1
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    while more := os.read(reader, 4096):
+        told += more
+    os.close(reader)
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) not in (0, -signal.SIGKILL):
+        raise Lost(f"the writer failed by itself: {bytes(told)!r}")
+    replay = random.Random(seed)  # noqa: S311 - it decides when to kill
+    possible = [state]
+    if mode == "secrets":
+        for _ in range(told.count(b"A")):
+            state = after(state, next_step(state, replay))
+        possible = [state]
+        if told.count(b"B") > told.count(b"A"):
+            possible.append(after(state, next_step(state, replay)))
+    return told.decode(), possible
+
+
+def run(folder: str, kills: int, mode: str, seed: int) -> Counts:
+    """Kill so many writers; raises `Lost` at the first that loses something."""
+    path = os.path.join(folder, "killed.db")
+    url = f"local:{path}"
+    state = observed(url)
+    counts = Counts()
+    if mode == "rekey" and not state:
+        with kmsbridge.connect(url) as bridge:
+            for name in NAMES:
+                bridge.secrets.set(name, f"of {name}")
+            bridge.secrets.delete(NAMES[0])
+        state = observed(url)
+    while counts.kills < kills:
+        seed += 1
+        told, possible = one_round(path, mode, state, seed)
+        if told.count("B") == STEPS and told.endswith("A"):
+            continue  # it was faster than the kill
+        found = observed(url)
+        if found not in possible:
+            raise Lost(f"seed {seed}: after {told!r} the store is neither what was acknowledged nor what was begun")
+        connection = sqlite3.connect(path)
+        [verdict] = connection.execute("PRAGMA integrity_check").fetchone()
+        connection.close()
+        if verdict != "ok":
+            raise Lost(f"seed {seed}: {verdict}")
+        last = told.rstrip("W")[-1:]
+        unfinished = last == "B"
+        counts = Counts(
+            counts.kills + 1,
+            counts.in_call + unfinished,
+            counts.in_commit + (unfinished and told.endswith("W")),
+            counts.applied + (len(possible) > 1 and found == possible[1]),
+        )
+        state = found
+        if sum(len(values) for _, values in state.values()) > 60 and mode == "secrets":
+            for suffix in ("", "-wal", "-shm", ".key", ".key.new"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path + suffix)
+            state = {}
+    return counts
+
+
+if __name__ == "__main__":
+    mode_ = sys.argv[3] if len(sys.argv) > 3 else "secrets"
+    result = run(sys.argv[1], int(sys.argv[2]), mode_, int(sys.argv[4]) if len(sys.argv) > 4 else 0)
+    sys.stdout.write(
+        f"{result.kills} kills, {result.in_call} inside a call, {result.in_commit} between the first byte written and"
+        f" the acknowledgement; of these calls {result.applied} had been applied\n{json.dumps(result._asdict())}\n"
+    )
