@@ -93,7 +93,7 @@ class Runtime(Protocol):
         ...
 
     async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
-        """Wait until a flight has landed, or TimeoutError after `timeout` seconds."""
+        """Wait until the leader of a flight has left it, or TimeoutError after `timeout` seconds."""
         ...
 
 
@@ -130,10 +130,10 @@ class BlockingRuntime:
         return PROCESS
 
     async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
-        """Block until the flight has landed."""
-        landed = threading.Event()
-        flight.when_landed(landed.set)
-        if not landed.wait(timeout):
+        """Block until then."""
+        left = threading.Event()
+        flight.when_left(left.set)
+        if not left.wait(timeout if timeout is None else min(timeout, threading.TIMEOUT_MAX)):
             raise TimeoutError
 
 
@@ -186,9 +186,13 @@ class AsyncioRuntime:
             async with permits:
                 return await make()
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(make)) for make in makers]
-        return [task.result() for task in tasks]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(run(make)) for make in makers]
+            return [task.result() for task in tasks]
+        except BaseExceptionGroup as failures:
+            first = failures.exceptions[0]
+        raise first  # as the blocking runtime does, which has no group
 
     def lock(self) -> AbstractAsyncContextManager[None]:
         """A lock between tasks."""
@@ -197,19 +201,20 @@ class AsyncioRuntime:
         return asyncio.Lock()
 
     async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
-        """Let the loop go on until the flight has landed."""
+        """Let the loop go on until then."""
         import asyncio
+        from contextlib import suppress
 
         loop = asyncio.get_running_loop()
-        landed = asyncio.Event()
+        left = asyncio.Event()
 
         def wake() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(landed.set)
+            with suppress(RuntimeError):  # the loop has been closed: nobody is waiting there
+                loop.call_soon_threadsafe(left.set)
 
-        flight.when_landed(wake)
+        flight.when_left(wake)
         async with asyncio.timeout(timeout):
-            await landed.wait()
+            await left.wait()
 
 
 BLOCKING = BlockingRuntime()
@@ -219,27 +224,35 @@ class Flight(Generic[T]):
     """One making of one thing, that any number of callers wait for."""
 
     def __init__(self) -> None:
-        self.leader = (threading.get_ident(), _task())
+        self.leader: tuple[int, object | None] | None = None
+        """The thread and task that makes it; None before and after."""
+        self.callers = 0
+        self.landed = False
         self.value: T | None = None
         self.error: Exception | None = None
-        self.abandoned = False
-        self._waiting: list[Callable[[], object]] | None = []
+        self._waiting: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
-    def when_landed(self, wake: Callable[[], object]) -> None:
-        """Call `wake` when it has landed, at once if it has."""
+    def when_left(self, wake: Callable[[], object]) -> None:
+        """Call `wake` when the leader has left: landed or given up; at once if there is none."""
         with self._lock:
-            if self._waiting is not None:
+            if self.leader is not None:
                 self._waiting.append(wake)
                 return
         wake()
 
-    def land(self) -> None:
+    def wake(self) -> None:
         """Wake everybody."""
         with self._lock:
-            waiting, self._waiting = self._waiting or [], None
+            waiting, self._waiting = self._waiting, []
         for wake in waiting:
             wake()
+
+    def result(self) -> T:
+        """What was made; a waiter's own copy of an error of ours."""
+        if self.error is not None:
+            raise self.error.copy() if isinstance(self.error, KMSError) else self.error.with_traceback(None)
+        return cast("T", self.value)
 
 
 class SingleFlight(Generic[K, T]):
@@ -262,32 +275,38 @@ class SingleFlight(Generic[K, T]):
         time_left: Callable[[], float | None] = lambda: None,
     ) -> T:
         """What `make` returns for this key, made by us or by who came first."""
-        while True:
-            with self._lock:
-                if (flight := self._flights.get(key)) is None:
-                    mine = self._flights[key] = Flight[T]()
-                    break
-            if flight.leader == (threading.get_ident(), _task()):
+        us = (threading.get_ident(), _task())
+        with self._lock:
+            if (flight := self._flights.get(key)) is None:
+                flight = self._flights[key] = Flight[T]()
+            elif flight.leader == us:
                 raise RuntimeError("the maker of a single flight asked for its own key")
-            await runtime.wait(flight, time_left())
-            if flight.abandoned:
-                continue
-            if flight.error is not None:
-                raise flight.error.copy() if isinstance(flight.error, KMSError) else flight.error.with_traceback(None)
-            return cast("T", flight.value)
+            flight.callers += 1
         try:
-            mine.value = await make()
-        except Exception as error:
-            mine.error = error
-            raise
-        except BaseException:
-            mine.abandoned = True
-            raise
+            while True:
+                with self._lock:
+                    if flight.landed:
+                        return flight.result()
+                    if flight.leader is None:
+                        flight.leader = us
+                        break
+                await runtime.wait(flight, time_left())
+            try:
+                flight.value = await make()
+                flight.landed = True
+            except Exception as error:
+                flight.error, flight.landed = error, True
+                raise
+            return flight.value
         finally:
             with self._lock:
-                del self._flights[key]
-            mine.land()
-        return mine.value
+                flight.callers -= 1
+                if led := flight.leader == us:
+                    flight.leader = None
+                if (flight.landed or not flight.callers) and self._flights.get(key) is flight:
+                    del self._flights[key]
+            if led:
+                flight.wake()
 
 
 def _task() -> object | None:
@@ -299,5 +318,5 @@ def _task() -> object | None:
         return None
     try:
         return cast("object", asyncio.current_task())
-    except RuntimeError:
+    except (RuntimeError, AttributeError):  # outside of a loop; another thread is importing asyncio
         return None
