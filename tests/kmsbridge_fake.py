@@ -1,7 +1,7 @@
 """A provider for the tests of the contract suite: it can lack abilities, lie about them, and leak.
 
 ``fake://<store>?lacks=a,b&boasts=c&hides=d&leaks=e``: it neither has nor claims a and b,
-claims c without having it, has d without claiming it, and leaks values in the way of e.
+claims c without having it, has d without claiming it, and leaks in the way of e.
 """
 
 from __future__ import annotations
@@ -320,10 +320,12 @@ class Driver:
         match self._leaks:
             case "message":
                 return Refused(Answer(409, text=code, body=f"cannot store {value!r}".encode()))
-            case "chained" | "context" | "attribute":
+            case "chained" | "context" | "attribute" | "foreign":
                 error = ConflictError(code=Code.ALREADY_EXISTS if code == "exists" else Code.DELETED_BUT_RECOVERABLE)
                 if self._leaks == "chained":
                     error.__cause__ = ValueError(f"cannot store {value!r}")
+                elif self._leaks == "foreign":
+                    error.__cause__ = ValueError("nothing of the caller's")
                 elif self._leaks == "context":
                     error.__context__ = ValueError(f"cannot store {value!r}")
                     error.__suppress_context__ = True

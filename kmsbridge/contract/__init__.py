@@ -13,7 +13,7 @@ pytest.register_assert_rewrite(
     "kmsbridge.contract.secrets",
 )
 
-from kmsbridge.contract._contract import Contract, needs, refused, without  # noqa: E402 - after the rewriting of asserts
+from kmsbridge.contract._contract import Connect, Contract, needs, refused, without  # noqa: E402 - after the rewriting of asserts
 from kmsbridge.contract._harness import Backend, Harness  # noqa: E402
 from kmsbridge.contract._views import BridgeView, Mode, SecretsView  # noqa: E402
 from kmsbridge.contract._witness import Canary, Witness  # noqa: E402
@@ -23,6 +23,7 @@ __all__ = [
     "Backend",
     "BridgeView",
     "Canary",
+    "Connect",
     "Contract",
     "Harness",
     "Mode",

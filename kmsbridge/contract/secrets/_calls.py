@@ -144,23 +144,29 @@ class CallCases(SecretCases):
         self, bridge: BridgeView, canary: Canary, witness: Witness
     ) -> None:
         """Without an attempt."""
-        told: list[tuple[str, Code | None, int]] = []
-        for operation in (name for name in NAMED if name in self.claimed):
+        operations = [name for name in NAMED if name in self.claimed]
+        for operation in operations:
             with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT):
                 await self.act(bridge.secrets, operation, canary, name="Not/A/Name")
-            told.append((f"secrets.{operation}", Code.INVALID_ARGUMENT, 0))
+        told = [(event.operation, event.code, event.attempts) for event in witness.events]
+        assert told == [(f"secrets.{operation}", Code.INVALID_ARGUMENT, 0) for operation in operations]
+
+    async def test_health_is_an_event(self, bridge: BridgeView, witness: Witness) -> None:
+        """As every call."""
         await bridge.health()
-        told.append(("health", None, 1))
-        assert [(event.operation, event.code, event.attempts) for event in witness.events] == told
+        (event,) = witness.events
+        assert (event.operation, event.code) == ("health", None)
+        assert event.attempts >= 1
 
     @needs("set", "list")
     async def test_each_page_is_an_event(self, bridge: BridgeView, canary: Canary, witness: Witness) -> None:
-        """A listing over two pages is two calls."""
+        """A listing over two pages is two calls, or more where pages are not full."""
         for number in range(self.harness.page_size + 1):
             await bridge.secrets.set(f"many/{number:04}", canary.text())
         witness.events.clear()
         await drained(bridge.secrets.list())
-        assert [(event.operation, event.code) for event in witness.events] == [("secrets.list", None)] * 2
+        assert len(witness.events) >= 2
+        assert {(event.operation, event.code) for event in witness.events} == {("secrets.list", None)}
 
     @needs("get", "set")
     async def test_a_hook_that_fails_does_not_fail_the_call(

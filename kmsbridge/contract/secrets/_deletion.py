@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from kmsbridge import Code, ConflictError, Resource
 from kmsbridge.contract._contract import check, needs, refused, without
 from kmsbridge.contract.secrets._acts import SecretCases, drained, names
 
 if TYPE_CHECKING:
+    from kmsbridge import Secret
     from kmsbridge.contract._views import BridgeView
     from kmsbridge.contract._witness import Canary
 
@@ -72,14 +71,11 @@ class DeletionCases(SecretCases):
         old = await bridge.secrets.set("some/name", canary.text("old"))
         await bridge.secrets.delete("some/name")
         try:
-            await bridge.secrets.set("some/name", canary.text("new"))
+            new = await bridge.secrets.set("some/name", canary.text("new"))
         except ConflictError as error:
             check(error, Code.DELETED_BUT_RECOVERABLE)
         else:
-            assert (await bridge.secrets.get("some/name")).value == canary.text("new")
-            if "get_version" in self.claimed:
-                with pytest.raises(LookupError):
-                    await bridge.secrets.get("some/name", old.version)
+            await self._check_only_version(bridge, old, new)
 
     @needs("set", "delete", "deleted")
     async def test_the_deleted_are_listed(self, bridge: BridgeView, canary: Canary) -> None:
@@ -165,12 +161,7 @@ class DeletionCases(SecretCases):
                 with refused(Code.NOT_FOUND):
                     await self.act(bridge.secrets, operation, canary)
         new = await bridge.secrets.set("some/name", canary.text("new"))
-        assert (await bridge.secrets.get("some/name")).value == canary.text("new")
-        if "versions" in self.claimed:
-            assert [info.version async for info in bridge.secrets.versions("some/name")] == [new.version]
-        if "get_version" in self.claimed and old.version != new.version:
-            with refused(Code.VERSION_NOT_FOUND):
-                await bridge.secrets.get("some/name", old.version)
+        await self._check_only_version(bridge, old, new)
 
     @needs("set", "if_absent")
     async def test_if_absent_creates(self, bridge: BridgeView, canary: Canary) -> None:
@@ -192,3 +183,12 @@ class DeletionCases(SecretCases):
         await bridge.secrets.update("some/name", enabled=False)
         with refused(Code.ALREADY_EXISTS):
             await bridge.secrets.set("some/name", canary.text(), if_absent=True)
+
+    async def _check_only_version(self, bridge: BridgeView, old: Secret, new: Secret) -> None:
+        """A name that starts anew shows nothing of what it was."""
+        assert (await bridge.secrets.get(new.name)).value == new.value
+        if "versions" in self.claimed:
+            assert [info.version async for info in bridge.secrets.versions(new.name)] == [new.version]
+        if "get_version" in self.claimed and old.version != new.version:
+            with refused(Code.VERSION_NOT_FOUND):
+                await bridge.secrets.get(new.name, old.version)

@@ -1,0 +1,262 @@
+"""The contract suite itself: it passes what keeps the contract, and catches what does not."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from base64 import b64encode, urlsafe_b64encode
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kmsbridge.contract import Canary, Contract, SecretsContract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., tuple[dict[str, int], str]]
+
+pytest_plugins = ["pytester"]
+
+HERE = os.path.dirname(__file__)
+PAGE = os.path.join(HERE, "..", "docs", "testing-a-provider.md")
+ABILITIES = (
+    "content_type",
+    "delete",
+    "deleted",
+    "enabled",
+    "expires_at",
+    "get",
+    "get_version",
+    "if_absent",
+    "list",
+    "purge",
+    "recover",
+    "set",
+    "tags",
+    "update",
+    "update_version",
+    "versions",
+)
+SUITE = """
+from contextlib import contextmanager
+from secrets import token_hex
+from kmsbridge.contract import Backend, Harness, SecretsContract
+
+class Fake(Harness):
+    page_size = 3
+
+    @contextmanager
+    def backend(self):
+        yield Backend(f"fake://{{token_hex(8)}}{query}")
+
+class TestFake(SecretsContract):
+    harness = Fake()
+"""
+FUNCTIONS = inspect.getmembers(SecretsContract, inspect.isfunction)
+CASES = {name: case for name, case in FUNCTIONS if name.startswith("test")}
+ONE_CASE = ("-k", "test_if_absent_does_not_overwrite")
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the suite on a fake provider: what came of the cases, and what was printed."""
+    monkeypatch.syspath_prepend(HERE)
+    options = ("-W", "error", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
+
+    def run(query: str, *arguments: str) -> tuple[dict[str, int], str]:
+        pytester.makepyfile(test_fake=SUITE.format(query=query))
+        result = pytester.runpytest_inprocess(*options, *arguments)
+        return result.parseoutcomes(), result.stdout.str()
+
+    return run
+
+
+def test_a_provider_that_keeps_the_contract_passes(run: Run) -> None:
+    """All cases but those about what is not claimed, and none is skipped."""
+    outcomes, printed = run("", "-v")
+    assert set(outcomes) == {"passed"}, printed
+    assert "test_what_is_missing_is_not_found[async]" in printed
+    assert "is_not_claimed" not in printed
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        ("if_absent",),
+        ("recover", "purge", "deleted", "enabled", "update", "update_version"),
+        tuple(name for name in ABILITIES if name not in ("get", "set")),
+        ABILITIES,
+    ],
+    ids=["one", "some", "most", "all"],
+)
+def test_a_provider_that_lacks_abilities_passes(run: Run, lacks: tuple[str, ...]) -> None:
+    """What it lacks is tested to be refused, twice in each mode; nothing else is, and nothing is skipped."""
+    outcomes, printed = run(f"?lacks={','.join(lacks)}", "-v")
+    assert set(outcomes) == {"passed"}, printed
+    for case in ("is_refused", "is_not_there"):
+        tested = re.findall(rf"test_an_ability_that_is_not_claimed_{case}\[(\w+)-a?sync\]", printed)
+        swapped = re.findall(rf"test_an_ability_that_is_not_claimed_{case}\[a?sync-(\w+)\]", printed)
+        assert sorted(tested + swapped) == sorted(lacks * 2)
+
+
+@pytest.mark.parametrize("ability", ABILITIES)
+def test_a_provider_that_claims_too_much_fails(run: Run, ability: str) -> None:
+    """What is claimed must work."""
+    outcomes, printed = run(f"?boasts={ability}", "-x")
+    assert outcomes.get("failed") == 1, printed
+
+
+@pytest.mark.parametrize("ability", ABILITIES)
+def test_a_provider_that_claims_too_little_fails(run: Run, ability: str) -> None:
+    """What works must be claimed."""
+    outcomes, printed = run(f"?hides={ability}", "-k", "claimed_is_not_there")
+    assert outcomes == {"failed": 2, "deselected": outcomes["deselected"]}, printed
+    assert f"the driver can do {ability}, and the provider does not claim it" in printed
+
+
+LEAKS = {
+    "log": "the formatted log record of logger 'kmsbridge_fake.wire'",
+    "log-extra": "the attributes of a log record of logger 'kmsbridge_fake.wire'",
+    "log-base64": "the formatted log record of logger 'kmsbridge_fake.wire'",
+    "log-hex": "the formatted log record of logger 'kmsbridge_fake.wire'",
+    "log-traceback": "the formatted log record of logger 'kmsbridge_fake.wire'",
+    "log-apart": "the formatted log record of logger 'kmsbridge_fake.apart'",
+    "event": "an event",
+    "tags": "the tags of what secrets.set returned",
+    "message": "str of the ConflictError raised",
+    "chained": "str of the ValueError chained to the error",
+    "context": "str of the ValueError chained to the error",
+    "attribute": "the pickled error",
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_value_that_leaks_is_found(run: Run, leak: str) -> None:
+    """Whatever a value leaks into, the case fails, says where, and does not show the value there."""
+    outcomes, printed = run(f"?leaks={leak}", *ONE_CASE, "--tb=line", "--show-capture=no")
+    assert outcomes["errors"] == 2, printed
+    assert LEAKS[leak] in printed
+    assert "<the value>" in printed
+    found = [line for line in printed.splitlines() if "a secret value was found" in line]
+    assert found
+    assert not re.search(r"canary[0-9a-f]{20}", "".join(found))
+
+
+def test_a_value_in_a_warning_is_found(run: Run) -> None:
+    """And the warning still goes to the filters of the test run."""
+    outcomes, printed = run("?leaks=warning", *ONE_CASE, "-W", "default")
+    assert outcomes["errors"] == 2, printed
+    assert "a warning: ...cannot store b'<the value>1' for long" in printed
+    assert outcomes["warnings"] > 0
+
+
+def test_a_value_in_a_local_variable_of_a_frame_is_found(run: Run, pytester: pytest.Pytester) -> None:
+    """The traceback of an error holds the frames that it left, and error reporters print their variables."""
+    pytester.makeconftest("""
+        import pytest
+        from kmsbridge import AsyncSecrets, Secrets
+
+        @pytest.fixture(autouse=True)
+        def careless(monkeypatch):
+            for face in (Secrets, AsyncSecrets):
+                def kept(self, name, value, *, _set=face.set, **options):
+                    if _set is kept_sync:
+                        return _set(self, name, value, **options)
+                    async def wait():
+                        again = value
+                        return await _set(self, name, again, **options)
+                    return wait()
+                monkeypatch.setattr(face, "set", kept)
+
+        kept_sync = Secrets.set
+    """)
+    outcomes, printed = run("", *ONE_CASE, "--tb=line")
+    assert outcomes["errors"] == 2, printed
+    assert "traceback with locals of the ConflictError raised" in printed
+
+
+def test_a_foreign_exception_that_hangs_on_an_error_is_found(run: Run) -> None:
+    """Even if it holds no value this time."""
+    outcomes, printed = run("?leaks=foreign", *ONE_CASE)
+    assert outcomes["failed"] == 2, printed
+    assert "a foreign exception hangs on <ConflictError" in printed
+
+
+def test_a_failing_case_shows_what_it_compared(run: Run) -> None:
+    """The asserts of the suite are rewritten like those of a test module."""
+    _, printed = run("?boasts=tags", "-k", "test_tags_come_back")
+    assert re.search(r"assert {} == {'team': 'bil", printed), printed
+
+
+def test_every_ability_is_needed_by_a_case() -> None:
+    """A new ability without a case would be a claim that nobody checks."""
+    needed = {ability for case in CASES.values() for ability in getattr(case, "needs", ())}
+    assert needed == set(ABILITIES)
+
+
+def test_every_case_states_its_rule_once_for_both_modes() -> None:
+    """Each is a coroutine with a docstring, and asks for abilities that exist."""
+    assert len(CASES) > 80
+    for name, case in CASES.items():
+        assert inspect.iscoroutinefunction(case), name
+        assert case.__doc__, name
+        assert getattr(case, "without", frozenset()) <= set(ABILITIES), name
+
+
+def test_a_class_without_a_harness_can_be_derived_from() -> None:
+    """It keeps all cases, so that who tests several providers can add to them first."""
+
+    class More(SecretsContract):
+        pass
+
+    assert issubclass(More, Contract)
+    assert all(getattr(More, name) is case for name, case in CASES.items())
+
+
+def test_the_canary_is_found_however_it_is_written() -> None:
+    """As it is, in any case, as hexadecimal digits, and as Base64 in each alignment."""
+    canary = Canary()
+    for value in (canary.text("!"), canary.sized(100), canary.bytes(b"!").decode()):
+        assert canary.find(f"PUT {value}") is not None
+        assert canary.find(value.upper()) is not None
+        assert canary.find(value.encode().hex()) is not None
+        for before in range(4):
+            raw = b"?" * before + value.encode()
+            assert canary.find(b64encode(raw).decode()) is not None
+            assert canary.find(urlsafe_b64encode(raw).decode()) is not None
+
+
+def test_the_canary_is_not_found_where_it_is_not() -> None:
+    """Nor is that of another run."""
+    canary = Canary()
+    for text in ("", "canary", Canary().token, canary.token[:-1], b64encode(Canary().bytes()).decode()):
+        assert canary.find(text) is None
+
+
+def test_what_is_found_is_shown_without_the_value() -> None:
+    """The surroundings say where it leaked."""
+    canary = Canary()
+    assert canary.find(f"value={canary.token};\nnext") == "value=<the value>; next"
+
+
+@pytest.mark.parametrize("size", [0, 1, 25, 26, 27, 1000])
+def test_a_sized_value_has_its_size(size: int) -> None:
+    """In characters, which are bytes."""
+    value = Canary().sized(size)
+    assert len(value) == len(value.encode()) == size
+
+
+def test_the_example_in_the_documentation_passes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's provider and its test files, as they stand there."""
+    with open(PAGE, encoding="utf-8") as stream:
+        blocks = re.findall(r"```python\n# (\S+\.py)\n(.*?)```", stream.read(), re.DOTALL)
+    assert [name for name, _ in blocks] == ["kmsbridge_shelf.py", "test_shelf.py", "test_lending.py"]
+    for name, text in blocks:
+        pytester.makepyfile(**{name.removesuffix(".py"): text})
+    monkeypatch.syspath_prepend(pytester.path)
+    result = pytester.runpytest_inprocess("-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
+    outcomes = result.parseoutcomes()
+    assert set(outcomes) == {"passed"}, result.stdout.str()
+    assert outcomes["passed"] > 200
