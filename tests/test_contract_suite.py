@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kmsbridge.contract import Canary, Contract, SecretsContract
+from kmsbridge import Capabilities, SecretAbilities
+from kmsbridge.contract import Canary, Contract, Harness, SecretsContract, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from kmsbridge.contract import Backend
 
     Run = Callable[..., tuple[dict[str, int], str]]
 
@@ -213,6 +217,47 @@ def test_a_class_without_a_harness_can_be_derived_from() -> None:
 
     assert issubclass(More, Contract)
     assert all(getattr(More, name) is case for name, case in CASES.items())
+
+
+def test_a_class_has_one_harness() -> None:
+    """A second one would find the cases gone that did not apply to the first."""
+
+    class First(SecretsContract):
+        harness = _Shelf()
+
+    class More(First):
+        @needs("recover")
+        async def test_something(self) -> None:
+            """It does not apply here."""
+
+    assert More.test_something is None
+    assert First.unclaimed == More.unclaimed
+    with pytest.raises(TypeError, match="harness of its own"):
+
+        class Second(First):
+            harness = _Shelf()
+
+
+def test_an_ability_that_does_not_exist_is_a_mistake() -> None:
+    """A case that asks for it would never run."""
+    with pytest.raises(TypeError, match="do not exist: recovers"):
+
+        class Wrong(SecretsContract):
+            harness = _Shelf()
+
+            @needs("recovers")
+            async def test_something(self) -> None:
+                """It can never apply."""
+
+
+class _Shelf(Harness):
+    """Where nothing can be recovered."""
+
+    def backend(self) -> AbstractContextManager[Backend]:
+        raise AssertionError("no case is run")
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(secrets=SecretAbilities(get=True, set=True, max_value=64))
 
 
 def test_the_canary_is_found_however_it_is_written() -> None:

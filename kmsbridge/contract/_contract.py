@@ -55,11 +55,15 @@ class Contract:
     claimed: ClassVar[frozenset[str]]
     """The abilities that the provider claims."""
     unclaimed: ClassVar[frozenset[str]]
+    """The others."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "harness" not in vars(cls):
+        given = [base for base in cls.__mro__ if "harness" in vars(base)]
+        if not given:
             return
+        if len(given) > 1:  # the cases that the first has dropped would be missing without a word
+            raise TypeError(f"{cls.__name__} has a harness of its own: derive it from what has none")
         cls.claims = getattr(cls.harness.capabilities(), cls.part)
         flags = {field.name: getattr(cls.claims, field.name) for field in fields(cls.claims)}
         cls.claimed = frozenset(name for name, value in flags.items() if value is True)
@@ -72,6 +76,8 @@ class Contract:
     def _applies(cls, case: Callable[..., Any] | None) -> bool:
         needed: frozenset[str] = getattr(case, "needs", frozenset())
         lacked: frozenset[str] = getattr(case, "without", frozenset())
+        if unknown := (needed | lacked) - cls.claimed - cls.unclaimed:
+            raise TypeError(f"a case asks for abilities that do not exist: {', '.join(sorted(unknown))}")
         if case is None or not needed <= cls.claimed or not lacked <= cls.unclaimed:
             return False
         return all(cls._tables().get(argument, True) for argument in inspect.signature(case).parameters)

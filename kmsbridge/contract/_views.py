@@ -18,6 +18,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from kmsbridge import AsyncBridge, Bridge, KMSError
+from kmsbridge._bridge import HEALTH_SECONDS
 from kmsbridge._errors import CLASS_OF
 from kmsbridge.contract._witness import linked
 
@@ -61,9 +62,9 @@ class BridgeView:
         """See `kmsbridge.Bridge.capabilities`."""
         return self.bridge.capabilities
 
-    async def health(self, **options: float) -> Health:
+    async def health(self, *, timeout: float = HEALTH_SECONDS) -> Health:
         """See `kmsbridge.Bridge.health`."""
-        health = await self._way.call("health", lambda: self.bridge.health(**options))
+        health = await self._way.call("health", lambda: self.bridge.health(timeout=timeout))
         self.witness.result("health", health.to_dict())
         return health
 
