@@ -27,6 +27,7 @@ MAX_LINE = 32 * 1024 * 1024
 """Bytes of one line of input; what is longer is answered without being read as JSON."""
 
 _PROVIDER = re.compile(r"[a-z][a-z0-9-]*")
+_NOT_INSTALLED = "no provider of this name is installed; read by the HTTP status alone"
 _WHAT_IT_TAKES = (
     "Give a JSON object with any of: provider, http_status, headers, body or body_base64, text, door, sub_status."
 )
@@ -55,13 +56,14 @@ def explained(record: object) -> KMSError:
         return _refused("the input has members of the wrong kind", *members.wrong)
     if not provider:
         return Decoder(None).decode(answer)
-    decoder, reason = _decoder_of(provider)
+    name = copied(provider, _PROVIDER)
+    decoder, reason = (None, _NOT_INSTALLED) if name is None else _decoder_of(name)
     if decoder is not None:
         try:
             return decoder.decode(answer)
         except Exception:  # a decoder of a third party may break the law that ours are tested for
             reason = "the decoder of this provider failed; read by the HTTP status alone"
-    error = Decoder(copied(provider, _PROVIDER)).decode(answer)
+    error = Decoder(name).decode(answer)
     error.fields = (*error.fields, FieldError("provider", reason))
     return error
 
@@ -74,7 +76,7 @@ def _decoder_of(provider: str) -> tuple[Decoder | None, str]:
     try:
         decoder: object = provider_for(provider).decoder
     except InvalidRequestError:
-        return None, "no provider of this name is installed; read by the HTTP status alone"
+        return None, _NOT_INSTALLED
     except Exception:  # a module of that name that is broken, or is no provider
         decoder = None
     if isinstance(decoder, Decoder):

@@ -111,6 +111,7 @@ def test_demo_reports_what_misbehaves(capsys: pytest.CaptureFixture[str], monkey
 
     steps = (_demo.Step("wrong", "get", lambda _: False), _demo.Step("failing", "get", fail))
     mistakes = (
+        _demo.Mistake("foreign", Code.NOT_FOUND, "get", lambda *_: int("x")),
         _demo.Mistake("harmless", Code.NOT_FOUND, "get", lambda *_: None),
         _demo.Mistake("other", Code.NOT_FOUND, "get", fail),
     )
@@ -120,7 +121,7 @@ def test_demo_reports_what_misbehaves(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setattr(_demo, "_targets", lambda _: ({"memory": "memory:"}, ["elsewhere"]))
     assert _app.run(["demo"]) == STATUS[Category.UNKNOWN]
     out, err = capsys.readouterr()
-    for result in ("FAILED: exit status 2", "FAILED: wrong answer", "FAILED: no error"):
+    for result in ("FAILED: exit status 2", "FAILED: wrong answer", "FAILED: no error", "FAILED: ValueError"):
         assert result in out
     assert out.count("FAILED: service_unavailable") == 2
     assert out.endswith("elsewhere is installed, and has nothing to run against here.\n")

@@ -13,6 +13,7 @@ def main() -> int:
         if error.name != "click":
             raise
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
         return 130
     else:
         return run(sys.argv[1:])

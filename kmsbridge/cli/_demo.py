@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -176,7 +177,8 @@ def demo(context: click.Context) -> None:
 def _targets(folder: str) -> tuple[dict[str, str], list[str]]:
     """The profiles to run on, as name and URL; and the schemes that have none.
 
-    A provider module may say where by ``demo_profiles(folder) -> Mapping[str, str]``.
+    A provider module may say where by ``demo_profiles(folder) -> Mapping[str, str]``; nothing,
+    where its SDK or its emulator is not installed.
     """
     from kmsbridge._registry import provider_for, schemes
 
@@ -185,8 +187,8 @@ def _targets(folder: str) -> tuple[dict[str, str], list[str]]:
     for scheme in schemes():
         provider = provider_for(scheme)
         offered: Callable[[str], Mapping[str, str]] | None = getattr(provider, "demo_profiles", None)
-        if offered is not None:
-            targets.update(offered(folder))
+        if offered is not None and (profiles := offered(folder)):
+            targets.update(profiles)
         elif provider.name == "local":
             targets[scheme] = scheme + (":" if scheme == "memory" else f":{quote(folder)}/demo.db")
         else:
@@ -248,36 +250,40 @@ def _application(profile: str, run: str) -> Result:
 
 def _tried(step: Step, profile: str, bridge: Bridge) -> Result:
     start = perf_counter()
-    offered = bool(getattr(bridge.capabilities.secrets, step.ability))
-    error: KMSError | None = None
-    works = False
-    try:
-        works = step.works(bridge)
-    except KMSError as caught:
-        error = caught
+    works, failure = _attempt(partial(step.works, bridge))
     seconds = perf_counter() - start
-    if error is None:
-        return Result(step.title, profile, works and offered, "ok" if works else "wrong answer", seconds)
-    lacking = isinstance(error, UnsupportedError) and not offered
-    return Result(step.title, profile, lacking, str(error.code), seconds, error)
+    offered = bool(getattr(bridge.capabilities.secrets, step.ability))
+    if failure is None:
+        return Result(step.title, profile, bool(works) and offered, "ok" if works else "wrong answer", seconds)
+    good = not offered and isinstance(failure, UnsupportedError)
+    return _failed(step.title, profile, failure, good=good, seconds=seconds)
 
 
 def _err(profile: str) -> Iterator[Result]:
     with connect(profile, SECONDS) as bridge:
         for mistake in MISTAKES:
             start = perf_counter()
-            offered = bool(getattr(bridge.capabilities.secrets, mistake.ability))
-            error: KMSError | None = None
-            try:
-                mistake.make(bridge, profile)
-            except KMSError as caught:
-                error = caught
+            _, failure = _attempt(partial(mistake.make, bridge, profile))
             seconds = perf_counter() - start
-            if error is None:
+            if failure is None:
                 yield Result(mistake.title, profile, good=False, shown="no error", seconds=seconds)
-            else:
-                expected = mistake.expected if offered else Code.UNSUPPORTED
-                yield Result(mistake.title, profile, error.code is expected, str(error.code), seconds, error)
+                continue
+            offered = bool(getattr(bridge.capabilities.secrets, mistake.ability))
+            expected = mistake.expected if offered else Code.UNSUPPORTED
+            good = isinstance(failure, KMSError) and failure.code is expected
+            yield _failed(mistake.title, profile, failure, good=good, seconds=seconds)
+
+
+def _attempt(call: Callable[[], object]) -> tuple[object, Exception | None]:
+    try:
+        return call(), None
+    except Exception as failure:  # an exception that is not ours is a finding of the demo
+        return None, failure
+
+
+def _failed(title: str, profile: str, failure: Exception, *, good: bool, seconds: float) -> Result:
+    error = failure if isinstance(failure, KMSError) else None
+    return Result(title, profile, good, type(failure).__name__ if error is None else error.code, seconds, error)
 
 
 # -- showing ----------------------------------------------------------------------------
