@@ -150,6 +150,8 @@ class Calls:
             error = not_ours()
         else:
             error = self._decoder.decode(self._decoder.answer(failure), operation=call.operation)
+            if not call.attempts:  # its driver could not be opened
+                error.outcome = Outcome.NOT_SENT
         error.provider = error.provider or self.provider
         error.operation = error.operation or call.operation
         error.resource = error.resource or call.resource

@@ -13,8 +13,9 @@ import atexit
 import os
 import re
 import threading
+from contextlib import suppress
 from typing import NamedTuple, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from kmsbridge._errors import Outcome, PreconditionError, UnsupportedError, invalid
 from kmsbridge._runtime import PROCESS, SingleFlight, drive
@@ -49,15 +50,18 @@ def provider_for(scheme: str) -> Provider:
     if re.fullmatch(r"[a-z][a-z0-9-]*", scheme):
         module = "kmsbridge_" + _SAME_PROVIDER.get(scheme, scheme).replace("-", "_")
         try:
-            return cast("Provider", __import__(module))
+            found = __import__(module)
         except ModuleNotFoundError as error:
             if error.name != module:
                 raise
+        else:
+            if hasattr(found, "configure"):  # the empty folder of a removed provider can be imported too
+                return cast("Provider", found)
     points = [point for point in _entry_points() if point.name == scheme]
     if len(points) == 1:
         return cast("Provider", points[0].load())
     if not points:
-        known = ", ".join(sorted({point.name for point in _entry_points()}))
+        known = ", ".join(schemes()) or "none"
         raise invalid(f"no provider answers to the scheme {scheme!r}", "url", remediation=f"Known here: {known}.")
     names = " and ".join(sorted(f"{point.dist.name if point.dist else '?'} ({point.value})" for point in points))
     raise invalid(f"the scheme {scheme!r} is claimed by {names}", "url", remediation="Uninstall one of them.")
@@ -84,15 +88,14 @@ class _Key(NamedTuple):
 
 
 class _Entry:
-    """One open driver and how many bridges hold it."""
+    """One open driver and the bridges that hold it."""
 
     def __init__(self, key: _Key, scope: object, driver: Driver) -> None:
         self.key = key
         self.scope = scope
         self.driver = driver
-        self.users = 0
+        self.holders: WeakSet[Hold] = WeakSet()
         self.timer: threading.Timer | asyncio.TimerHandle | None = None
-        self.closing: asyncio.Task[None] | None = None
 
 
 class _Scope:
@@ -101,6 +104,7 @@ class _Scope:
     def __init__(self) -> None:
         self.entries: dict[_Key, _Entry] = {}
         self.keeper: AsyncGenerator[None, None] | None = None
+        self.closing: set[asyncio.Task[None]] = set()
 
 
 class Drivers:
@@ -108,11 +112,12 @@ class Drivers:
 
     def __init__(self) -> None:
         self.generation = 0
+        """Goes up when what is open may no longer be used."""
         self._abandoned: list[object] = []
         self._renew()
 
     def _renew(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer or signal handler may close a bridge in the middle
         self._scopes: WeakKeyDictionary[object, _Scope] = WeakKeyDictionary()
         self._opening: SingleFlight[tuple[int, _Key], None] = SingleFlight()
 
@@ -122,7 +127,7 @@ class Drivers:
         self.generation += 1
         self._renew()
 
-    async def take(self, hold: Hold, call: Call) -> _Entry:
+    async def take(self, hold: Hold, call: Call) -> Driver:
         """The open driver for a hold, counted once; opened by one caller where many ask at once."""
         scope = hold.runtime.scope()
         key = _Key(hold.provider.name, hold.settings.address, hold.settings.identity)
@@ -130,64 +135,77 @@ class Drivers:
         async def open_driver() -> None:
             entry = _Entry(key, scope, await _opened(hold))
             with self._lock:
+                for other in list(self._scopes):
+                    if other is not PROCESS and cast("asyncio.AbstractEventLoop", other).is_closed():
+                        del self._scopes[other]  # its drivers died with it
                 drivers = self._scopes.setdefault(scope, _Scope())
                 drivers.entries[key] = entry
-                first = drivers.keeper is None and scope is not PROCESS
-                if first:
-                    drivers.keeper = _keep(drivers)
-            if first and drivers.keeper is not None:
-                await anext(drivers.keeper)
+                self._start_clock(entry)  # whoever waits for it may have gone meanwhile
+                if scope is PROCESS or drivers.keeper is not None:
+                    return
+                keeper = drivers.keeper = _keep(drivers)
+            await anext(keeper)
 
         while True:
             with self._lock:
+                if hold.closed:
+                    raise _bridge_closed()
                 drivers = self._scopes.get(scope)
                 if drivers is not None and (entry := drivers.entries.get(key)) is not None:
-                    if hold.held.get(scope) is not entry:
-                        hold.held[scope] = entry
-                        entry.users += 1
+                    entry.holders.add(hold)
                     if entry.timer is not None:
                         entry.timer.cancel()
                         entry.timer = None
-                    return entry
+                    hold.ready = (scope, self.generation, entry.driver)
+                    return entry.driver
             await self._opening.do(hold.runtime, (id(scope), key), open_driver, call.time_left)
 
-    def give(self, entry: _Entry) -> None:
-        """Let go of a driver; the last one out starts the clock."""
+    def give(self, hold: Hold) -> None:
+        """Let go of what a hold has; the last one out starts the clock."""
         with self._lock:
-            entry.users -= 1
-            if entry.users:
-                return
+            hold.closed = True
+            hold.ready = None
+            for drivers in list(self._scopes.values()):
+                for entry in drivers.entries.values():
+                    if hold in entry.holders:
+                        entry.holders.discard(hold)
+                        if not entry.holders:
+                            self._start_clock(entry)
+
+    def _start_clock(self, entry: _Entry) -> None:
+        with suppress(RuntimeError):  # the process ends, or the loop has: there is no later
             if entry.scope is PROCESS:
-                timer = threading.Timer(IDLE_SECONDS, self._close_idle, (entry,))
-                timer.daemon = True
-                timer.start()
-                entry.timer = timer
-                return
-        loop = cast("asyncio.AbstractEventLoop", entry.scope)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(self._arm, entry, loop)
+                entry.timer = threading.Timer(IDLE_SECONDS, self._close_idle, (entry,))
+                entry.timer.daemon = True
+                entry.timer.start()
+            else:
+                loop = cast("asyncio.AbstractEventLoop", entry.scope)
+                loop.call_soon_threadsafe(self._arm, entry, loop)
 
     def _arm(self, entry: _Entry, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
-            if not entry.users and entry.timer is None:
+            if not entry.holders and entry.timer is None:
                 entry.timer = loop.call_later(IDLE_SECONDS, self._close_idle, entry)
 
     def _close_idle(self, entry: _Entry) -> None:
         with self._lock:
             drivers = self._scopes.get(entry.scope)
-            if entry.users or drivers is None or drivers.entries.get(entry.key) is not entry:
+            if entry.holders or drivers is None or drivers.entries.get(entry.key) is not entry:
                 return
             del drivers.entries[entry.key]
         if entry.scope is PROCESS:
             drive(_closed(entry.driver))
         else:
             loop = cast("asyncio.AbstractEventLoop", entry.scope)
-            entry.closing = loop.create_task(_closed(entry.driver))
+            task = loop.create_task(_closed(entry.driver))
+            drivers.closing.add(task)
+            task.add_done_callback(drivers.closing.discard)
 
     def close_process(self) -> None:
         """At exit: close what is open and bound to no loop."""
         with self._lock:
             drivers = self._scopes.pop(PROCESS, None)
+            self.generation += 1
         for entry in [] if drivers is None else drivers.entries.values():
             drive(_closed(entry.driver))
 
@@ -196,9 +214,9 @@ async def _opened(hold: Hold) -> Driver:
     try:
         return await hold.provider.open(hold.settings, hold.runtime)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in ("kmsbridge", hold.provider.name):
+        missing = (error.name or "").partition(".")[0]
+        if missing in ("", "kmsbridge", getattr(hold.provider, "__name__", "").partition(".")[0]):
             raise
-        missing = error.name.partition(".")[0]
     name = hold.provider.name
     raise UnsupportedError(
         f"the provider {name} needs the package {missing!r}, which is not installed",
@@ -224,6 +242,7 @@ async def _keep(drivers: _Scope) -> AsyncGenerator[None, None]:
         for entry in list(drivers.entries.values()):
             await _closed(entry.driver)
         drivers.entries.clear()
+        drivers.keeper = None  # it holds the loop
 
 
 DRIVERS = Drivers()
@@ -239,11 +258,9 @@ class Hold:
         self.provider = provider
         self.settings = settings
         self.runtime = runtime
-        self.held: WeakKeyDictionary[object, _Entry] = WeakKeyDictionary()
-        self._driver: Driver | None = None
-        self._scope: object | None = None
-        self._generation = -1
-        self._closed = False
+        self.closed = False
+        self.ready: tuple[object, int, Driver] | None = None
+        """Scope, generation and driver of the last call: one record, so that it is read without a lock."""
 
     async def driver(self, call: Call) -> Driver:
         """The open driver of the running loop or process.
@@ -251,31 +268,14 @@ class Hold:
         Raises:
             PreconditionError: The bridge is closed.
         """
-        if self._scope is self.runtime.scope() and self._generation == DRIVERS.generation and self._driver is not None:
-            return self._driver
-        if self._closed:
-            raise _bridge_closed()
-        if self._generation != DRIVERS.generation:  # new, or in a forked child
-            self.held = WeakKeyDictionary()
-            self._generation = DRIVERS.generation
-        entry = await DRIVERS.take(self, call)
-        if self._closed:
-            self._give()
-            raise _bridge_closed()
-        self._driver, self._scope = entry.driver, entry.scope
-        return entry.driver
+        ready = self.ready
+        if ready is not None and ready[0] is self.runtime.scope() and ready[1] == DRIVERS.generation:
+            return ready[2]
+        return await DRIVERS.take(self, call)
 
     async def close(self) -> None:
         """Give back what is held."""
-        self._closed = True
-        self._driver = self._scope = None
-        self._give()
-
-    def _give(self) -> None:
-        held, self.held = self.held, WeakKeyDictionary()
-        if self._generation == DRIVERS.generation:
-            for entry in held.values():
-                DRIVERS.give(entry)
+        DRIVERS.give(self)
 
 
 def _bridge_closed() -> PreconditionError:
