@@ -18,6 +18,7 @@ import signal
 import sqlite3
 import sys
 import time
+from statistics import median
 from typing import NamedTuple
 
 import kmsbridge
@@ -144,16 +145,15 @@ def one_round(path: str, mode: str, state: State, seed: int) -> tuple[str, list[
     target = chance.choice(b"WWWB")
     skip = chance.randrange(1, STEPS // 2)
     told = bytearray()
-    heard, usual = time.perf_counter(), 0.0
+    heard, commits = time.perf_counter(), [0.0]
     while byte := os.read(reader, 1):
         told += byte
         before, heard = heard, time.perf_counter()
         if byte == b"A":
-            usual = heard - before  # how long a commit takes on this disk at the moment
+            commits.append(heard - before)  # how long one takes on this disk at the moment
         if byte[0] == target:
             if not skip:
-                while time.perf_counter() < heard + chance.random() * 1.2 * usual:
-                    pass
+                time.sleep(chance.random() * 1.2 * median(commits))
                 break
             skip -= 1
     with contextlib.suppress(ProcessLookupError):

@@ -218,7 +218,7 @@ def test_a_column_of_another_type_is_refused(store: Store, value: str) -> None:
         "PRAGMA writable_schema = ON",
         "UPDATE sqlite_schema SET sql = replace(replace(sql, ') STRICT', ')'), 'tags TEXT NOT NULL', 'tags')",
         "PRAGMA writable_schema = RESET",
-        f"UPDATE secret_versions SET tags = {value}",  # noqa: S608 - the values are above
+        f"UPDATE secret_versions SET tags = {value}",
     )
     assert refusal(lambda: SecretStore(store, 7).get(soon, "a", None)) == "RowAltered"
 

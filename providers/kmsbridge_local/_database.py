@@ -96,7 +96,7 @@ class Stored(NamedTuple):
 def stored(connection: sqlite3.Connection) -> Stored:
     """What the database says of its root key."""
     row = connection.execute("SELECT salt, key_check, checksum FROM meta").fetchone()
-    if row is None:
+    if row is None or not all(isinstance(column, bytes) for column in row):
         raise StoreError("StoreCorrupt", "the record of the store's root key is gone")
     return Stored(*row)
 
@@ -239,7 +239,6 @@ def _opened(path: str | None, time_left: TimeLeft) -> sqlite3.Connection:
     )
     try:
         for pragma in (
-            "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
             "secure_delete = ON",
@@ -271,6 +270,7 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
     [application] = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         raise StoreError("NotAStore", f"{path} is a database, and not of kmsbridge")
+    connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if format_of() == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")

@@ -141,8 +141,8 @@ def answer(failure: Exception) -> Answer | None:
     code = None
     if isinstance(number := getattr(failure, "sqlite_errorcode", None), int):
         code = _SQLITE.get(number & 0xFF)
-    elif type(failure).__module__ == "sqlite3" and type(failure).__name__ == "OperationalError":
-        code = "StoreCorrupt"  # text that is not UTF-8, which Python finds and not SQLite
+    elif type(failure).__module__ == "sqlite3" or isinstance(failure, UnicodeDecodeError):
+        code = "StoreCorrupt"  # text in the file that is not UTF-8, which Python finds and not SQLite
     elif isinstance(failure, OSError):
         code = _OS.get(failure.errno or 0, "StoreUnreadable")
     return None if code is None else Answer(text=code, exception=failure)
