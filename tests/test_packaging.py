@@ -123,7 +123,7 @@ def test_every_dependency_is_a_range() -> None:
 
 
 FOREIGN = {
-    "a path of somebody's machine": re.compile(r"[/](home|root|Users|work|opt)/\w|[A-Z]:\\Users"),
+    "a path of somebody's machine": re.compile(r"[/](root|work|opt)/\w|[/](home|Users)/(?!u\b)\w|[A-Z]:\\Users"),
     "a place of packages": re.compile(r"pypi[.](org|python)|pythonhosted[.]|[-]-((extra-)?index-url|find-links)"),
 }
 
