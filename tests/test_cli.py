@@ -516,7 +516,8 @@ def test_an_unexpected_failure_shows_no_traceback(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(kmsbridge, "connect", fail)
     ended = run("secrets", "get", "a")
     assert ended.status == STATUS[Category.UNKNOWN]
-    assert re.fullmatch(r"the command failed: RuntimeError at _options.py:\d+ \[unknown\]\n-> .+\n", ended.err)
+    expected = r"the command failed at _options.py:\d+ \[unknown\] because of RuntimeError\n-> .+\n"
+    assert re.fullmatch(expected, ended.err)
     assert VALUE not in run("secrets", "get", "a", "--json").err
 
 
@@ -566,7 +567,7 @@ def test_output_that_cannot_be_written() -> None:
     for command in ("$K codes > /dev/full", "$K codes >&-"):
         done = shell(command)
         assert done.returncode == 1
-        assert re.fullmatch(rb"the system refused: .+ \[unknown\]\n-> .+\n", done.stderr)
+        assert re.fullmatch(rb"the system refused: .+ \[unknown\] because of OSError\n-> .+\n", done.stderr)
     assert shell("$K secrets get a --url memory: 2>&-").returncode == STATUS[Category.NOT_FOUND]
 
 

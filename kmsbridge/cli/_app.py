@@ -150,6 +150,6 @@ def _unexpected(caught: Exception) -> KMSError:
     frames = [frame for frame in traceback.extract_tb(caught.__traceback__) if NAME in frame.filename]
     where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
     return UnknownError(
-        f"the command failed: {type(caught).__name__}{where}", causes=causes_of(caught),
+        f"the command failed{where}", causes=causes_of(caught),
         remediation="This is a mistake in kmsbridge: please report it with the command and this line.",
     )

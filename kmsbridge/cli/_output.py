@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from types import MappingProxyType
 
-from kmsbridge import Category
+from kmsbridge import Category, Code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ def report(error: KMSError, *, as_json: bool) -> int:
     if as_json:
         note(json.dumps(error.to_dict()))
     else:
-        note(f"{shown(str(error))}\n-> {shown(error.remediation)}")
+        what = str(error)
+        if error.code is Code.UNKNOWN and error.causes:  # nothing else says anything
+            what += f" because of {error.causes[-1].type}"
+        note(f"{shown(what)}\n-> {shown(error.remediation)}")
     return STATUS[error.category]
 
 
