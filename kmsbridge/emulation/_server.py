@@ -1,0 +1,148 @@
+"""The listening side: sockets, TLS, and the connections that are open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+from kmsbridge.emulation._connection import Connection, reset
+from kmsbridge.emulation._failures import Close, Delay, Garbage, Hang, Reset
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable
+
+    from kmsbridge.emulation._connection import Reply
+    from kmsbridge.emulation._failures import Failure
+    from kmsbridge.emulation._message import Request
+
+HANDSHAKE_SECONDS = 10.0
+BACKLOG = 1024
+MAX_CONNECTIONS = 4096
+"""Connections open at once; a further one is closed as it comes."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Server:
+    """Accepts connections and lets `answer` say what becomes of each request.
+
+    Sockets are accepted by hand, so that a connection can also fail before TLS.
+
+    Args:
+        connecting: The failure that the next connection meets, if any.
+    """
+
+    def __init__(
+        self, answer: Callable[[Request], Awaitable[Reply]], connecting: Callable[[], Failure | None],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._answer = answer
+        self._connecting = connecting
+        self._tls = tls
+        self._listeners: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._accepted = 0
+
+    def listen(self, host: str, port: int) -> int:
+        """Bind and listen; port 0 stands for a free one. The port."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server(
+            ("127.0.0.1" if host == "localhost" else host, port), family=family, backlog=BACKLOG
+        )
+        self._listeners.append(listener)
+        port = int(listener.getsockname()[1])
+        if host == "localhost":  # some clients try ::1 first; a machine without IPv6 has only the other
+            with contextlib.suppress(OSError):
+                self._listeners.append(socket.create_server(("::1", port), family=socket.AF_INET6, backlog=BACKLOG))
+        for each in self._listeners:
+            each.setblocking(False)
+            self._spawn(self._accept(each))
+        return port
+
+    def disconnect(self) -> int:
+        """Reset every open connection; how many there were."""
+        for writer in self._writers:
+            reset(writer.get_extra_info("socket"))
+            writer.transport.abort()
+        return len(self._writers)
+
+    async def close(self) -> None:
+        """Stop listening and drop what is open."""
+        self.disconnect()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:  # the client left again, or no descriptor is free: neither may end the server
+                await asyncio.sleep(0.01)
+                continue
+            if len(self._tasks) > MAX_CONNECTIONS:
+                connection.close()
+                continue
+            self._accepted += 1
+            self._spawn(self._serve(connection, self._accepted))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket, number: int) -> None:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not await self._let_in(connection):
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol, connection, ssl=self._tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if self._tls else None,
+            )
+        except OSError:  # a client that does not trust the certificate, for one
+            connection.close()
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        self._writers.add(writer)
+        try:
+            await Connection(number, reader, writer, self._answer).run()
+        finally:
+            self._writers.discard(writer)
+
+    async def _let_in(self, connection: socket.socket) -> bool:
+        loop = asyncio.get_running_loop()
+        match self._connecting():
+            case None:
+                return True
+            case Delay(seconds):
+                await asyncio.sleep(seconds)
+                return True
+            case Hang(seconds):
+                with contextlib.suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        while await loop.sock_recv(connection, 65536):
+                            pass
+            case Garbage(data):
+                with contextlib.suppress(OSError):
+                    await loop.sock_recv(connection, 65536)  # what is unread at the close would make it a reset
+                    await loop.sock_sendall(connection, data)
+            case Reset():
+                reset(connection)
+            case Close():
+                with contextlib.suppress(OSError):
+                    await loop.sock_recv(connection, 65536)
+            case _:
+                pass
+        return False

@@ -1,0 +1,284 @@
+"""The service: who is let in, to which vault, and what is answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+import uuid
+from collections import deque
+from typing import Any, ClassVar
+
+from kmsbridge.emulation import Backend, Documented, Response
+from kmsbridge_azure_keyvault.emulator import _identity as identity
+from kmsbridge_azure_keyvault.emulator import _keys, _secrets, _uses
+from kmsbridge_azure_keyvault.emulator._catalogue import CATALOGUE
+from kmsbridge_azure_keyvault.emulator._items import Refused
+from kmsbridge_azure_keyvault.emulator._operations import (
+    API_VERSIONS,
+    HSM_API_VERSIONS,
+    IDENTITY,
+    OPERATIONS,
+    VaultOperation,
+)
+from kmsbridge_azure_keyvault.emulator._vault import Backups, Call, Settings, Vault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kmsbridge.emulation import Operation, Request
+
+SUBSCRIPTION = "55555555-5555-4555-8555-555555555555"
+SERVICE_VERSION = "1.9.2650.1"
+WINDOW_SECONDS = 10
+
+_HANDLERS = {**_secrets.HANDLERS, **_keys.HANDLERS, **_uses.HANDLERS}
+
+
+class KeyVault(Backend[Settings]):
+    """Any number of vaults and Managed HSMs, and the identity service in front of them.
+
+    ``https://localhost:<port>`` is one vault; ``https://<name>.vault.localhost:<port>`` and
+    ``https://<name>.managedhsm.localhost:<port>`` are as many more as are asked for.
+    """
+
+    name = "azure-keyvault"
+    operations: ClassVar[Sequence[Operation]] = OPERATIONS
+    hosts = ("*.vault.localhost", "*.managedhsm.localhost")
+
+    tenant_id = identity.TENANT
+    other_tenant_id = identity.OTHER_TENANT
+    """Issues tokens that no vault trusts."""
+    client_id = identity.CLIENT
+    client_secret = identity.CLIENT_SECRET
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__(settings or Settings())
+        self.identity = identity.Identity()
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        self._vaults: dict[str, Vault] = {}
+        self._backups = Backups()
+        self._recent: deque[float] = deque()
+
+    def reset(self) -> None:
+        """As at the start. Tokens that were issued stay good: their holders cannot know."""
+        super().reset()
+        self._start_empty()
+
+    # -- who is let in ------------------------------------------------------------------
+
+    def identify(self, request: Request) -> None:
+        """Find the operation, also behind the method that a POST says it stands for."""
+        if request.method == "POST" and (meant := request.headers.get("x-http-method")):
+            request.method = meant.upper()
+        super().identify(request)
+
+    def admit(self, request: Request) -> Response | None:
+        """Refuse what has no token, or one for somebody else."""
+        if request.operation in IDENTITY:
+            return None
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() not in ("bearer", "pop") or not token:
+            return self.answer("MissingToken", request)
+        told = self.identity.read(token)
+        if told is None:
+            return self.answer("SigningKeyUnresolved", request)
+        if told["aud"] not in self._audiences(request):
+            return self._render("InvalidAudience", request, value=told["aud"])
+        if told["tid"] != identity.TENANT:
+            return self._render("InvalidIssuer", request, value=told["iss"])
+        if told["exp"] <= time.time():
+            return self.answer("TokenLifetime", request)
+        if told["nbf"] > time.time():
+            return self.answer("TokenNotYetValid" if self._is_hsm(request) else "TokenLifetime", request)
+        wanted = self.settings.claims_challenge
+        if wanted and told.get("claim") != str(wanted):
+            return self.answer("InsufficientClaims", request)
+        return None
+
+    def _is_hsm(self, request: Request) -> bool:
+        labels = _host(request).split(".")
+        return labels[1] == "managedhsm" if len(labels) > 2 else self.settings.managed_hsm
+
+    def _resource(self, request: Request) -> str:
+        """Whom a token has to be for: the parent of the vault's name, or the public cloud's for a bare localhost."""
+        host = _host(request)
+        if len(host.split(".")) > 2 and not re.fullmatch(r"[0-9.]+", host):
+            return f"https://{host.partition('.')[2]}"
+        return "https://managedhsm.azure.net" if self._is_hsm(request) else "https://vault.azure.net"
+
+    def _audiences(self, request: Request) -> tuple[str, str]:
+        return self._resource(request), f"https://{'managedhsm' if self._is_hsm(request) else 'vault'}.azure.net"
+
+    # -- what is answered ---------------------------------------------------------------
+
+    def apply(self, request: Request) -> Response:
+        """Do what is asked, or say why not."""
+        if request.operation in IDENTITY:
+            return self.identity.apply(request, self.address)
+        try:
+            done = self._do(request)
+        except Refused as refused:
+            return self._render(refused.error, request, **refused.facts)
+        answer = Response(204) if done is None else Response.json(done)
+        return answer.with_headers(self._headers(request))
+
+    def _do(self, request: Request) -> dict[str, Any] | None:
+        settings, now = self.settings, self.clock.now()
+        hsm = self._is_hsm(request)
+        operation = self._operation(request, hsm=hsm)
+        if settings.firewall:
+            raise Refused("ForbiddenByFirewall")
+        if settings.private:
+            raise Refused("ForbiddenByConnection")
+        if operation.name in settings.denied:
+            raise Refused("ForbiddenByRbac" if settings.rbac else "AccessDenied")
+        self._throttle(now)
+        if operation.internal:
+            if settings.read_only:
+                raise Refused("ReadOnly")
+            self.clock.advance(seconds=settings.write_seconds)
+            now = self.clock.now()
+        name = _host(request).partition(".")[0]
+        vault = self._vaults.setdefault(f"{name} {hsm}", Vault(name))
+        call = Call(request, vault, settings, self._backups, now, f"https://{request.host}", hsm, _json(request))
+        return _HANDLERS[operation.name](call)
+
+    def _operation(self, request: Request, *, hsm: bool) -> VaultOperation:
+        """The operation, if the version of the API that was asked for has it."""
+        known = HSM_API_VERSIONS if hsm else API_VERSIONS
+        version = request.query.get("api-version", "")
+        if version.partition("-preview")[0] not in known:
+            raise Refused("UnknownVersionOfApi", value=version, latest=known[-1])
+        operation = request.operation
+        if not isinstance(operation, VaultOperation) or operation.on not in ("both", "hsm" if hsm else "vault"):
+            last = request.path.rstrip("/").rpartition("/")[2]
+            raise Refused("UnknownSubOperation", value=last)
+        if operation.since and known.index(version.partition("-preview")[0]) < known.index(operation.since):
+            raise Refused("UnknownSubOperation", value=request.path.rstrip("/").rpartition("/")[2])
+        return operation
+
+    def _throttle(self, now: float) -> None:
+        limit = self.settings.requests_per_10_seconds
+        while self._recent and self._recent[0] <= now - WINDOW_SECONDS:
+            self._recent.popleft()
+        if limit:
+            if len(self._recent) >= limit:
+                raise Refused("Throttled")
+            self._recent.append(now)
+
+    # -- errors -------------------------------------------------------------------------
+
+    @property
+    def documented(self) -> Mapping[str, Documented]:
+        """The catalogue: Key Vault's errors, and the AADSTS numbers of the token endpoint."""
+        return {**CATALOGUE, **identity.REFUSALS}
+
+    def answer(self, name: str, request: Request) -> Response:
+        """The error of that name, about what this request asks for."""
+        return self.identity.refuse(name, request) if name in identity.REFUSALS else self._render(name, request)
+
+    def _render(self, name: str, request: Request, **facts: str) -> Response:
+        known = CATALOGUE[name]
+        headers = {**dict(known.headers), **self._headers(request)}
+        if known.status == 401:
+            headers |= self._challenge(request, name)
+        if known.shape == "empty":
+            return Response(known.status, tuple(headers.items()))
+        if known.shape == "html":
+            return Response(known.status, (("Content-Type", "text/html"),), known.message.encode())
+        activity = str(uuid.uuid4())
+        message = known.message.format_map({**self._facts(request), "activity": activity, **facts})
+        if self._is_hsm(request) and "Activity ID" not in message:
+            message += f" (Activity ID: {activity})"
+        error: dict[str, Any] = {"code": known.code, "message": message}
+        if known.inner is not None:
+            error["innererror"] = {"code": known.inner}
+        return Response.json(error if known.shape == "bare" else {"error": error}, status=known.status, headers=headers)
+
+    def _facts(self, request: Request) -> dict[str, str]:
+        operation = request.operation if isinstance(request.operation, VaultOperation) else OPERATIONS[0]
+        assert isinstance(operation, VaultOperation)
+        kind = "Secret" if "secret" in operation.name.lower() else "Key"
+        name, version = request.params.get("name", ""), request.params.get("version", "")
+        verb = operation.verb
+        return {
+            "kind": kind.lower(), "Kind": kind, "collection": f"{kind.lower()}s", "name": name,
+            "id": f"{name}/{version}" if version else name, "value": "value", "method": request.method,
+            "verb": verb, "Verb": verb[:1].upper() + verb[1:], "permission": operation.permission,
+            "action": f"Microsoft.KeyVault/vaults/{operation.action}", "internal": operation.internal or operation.name,
+            "vault": _host(request).partition(".")[0], "region": self.settings.region, "address": request.client,
+            "appid": identity.CLIENT, "oid": identity.OBJECT, "tenant": identity.TENANT, "subscription": SUBSCRIPTION,
+            "resource": self._resource(request), "kid": f"https://{request.host}/keys/{name}/{version}",
+            "curve": "P-256", "wanted": "P-256K", "latest": API_VERSIONS[-1],
+        }
+
+    def _challenge(self, request: Request, name: str) -> dict[str, str]:
+        challenge = f'Bearer authorization="{self.address}/{identity.TENANT}", resource="{self._resource(request)}"'
+        if name == "InsufficientClaims":
+            nbf = {"essential": True, "value": str(self.settings.claims_challenge or int(time.time()))}
+            claims = base64.b64encode(json.dumps({"access_token": {"nbf": nbf}}).encode()).decode()
+            challenge += f', error="insufficient_claims", claims="{claims}"'
+        return {"WWW-Authenticate": challenge}
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        headers = {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "-1"}
+        headers["x-ms-request-id"] = str(uuid.uuid4())
+        if echoed := request.headers.get("x-ms-client-request-id", "")[:128]:
+            headers["x-ms-client-request-id"] = echoed
+        if self._is_hsm(request):
+            return {**headers, "x-ms-server-latency": "1", "x-ms-keyvault-region": self.settings.region}
+        return {
+            **headers,
+            "x-ms-keyvault-region": self.settings.region,
+            "x-ms-keyvault-service-version": SERVICE_VERSION,
+            "x-ms-keyvault-network-info": f"conn_type=Ipv4;addr={request.client};act_addr_fam=InterNetwork;",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    # -- how to use it ------------------------------------------------------------------
+
+    def usage(self, ca_file: str) -> str:
+        """How to point Microsoft's SDKs at it."""
+        port = self.address.rpartition(":")[2]
+        return "\n".join((
+            "",
+            f"    export AZURE_TENANT_ID={self.tenant_id}",
+            f"    export AZURE_CLIENT_ID={self.client_id}",
+            f"    export AZURE_CLIENT_SECRET={self.client_secret}",
+            f"    export NODE_EXTRA_CA_CERTS={ca_file} REQUESTS_CA_BUNDLE={ca_file} SSL_CERT_FILE={ca_file}",
+            "",
+            "Python:",
+            "    credential = ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,",
+            f'        authority="{self.address}", disable_instance_discovery=True)',
+            f'    SecretClient("{self.address}", credential, verify_challenge_resource=False)',
+            "JavaScript:",
+            "    new ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,",
+            f'        {{ authorityHost: "{self.address}", disableInstanceDiscovery: true }})',
+            f'    new SecretClient("{self.address}", credential, {{ disableChallengeResourceVerification: true }})',
+            "",
+            f"Where names under localhost resolve, https://<vault>.vault.localhost:{port} needs neither switch",
+            "for the challenge.",
+        ))
+
+
+def _host(request: Request) -> str:
+    """The name of the host that was asked for, without its port."""
+    name = request.host.rpartition(":")[0] if re.search(r":[0-9]+$", request.host) else request.host
+    return name.lower()
+
+
+def _json(request: Request) -> dict[str, Any]:
+    if not request.body:
+        return {}
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        raise Refused("InvalidProperty") from None
+    if not isinstance(body, dict):
+        raise Refused("InvalidProperty")
+    return body
