@@ -6,7 +6,7 @@ outside every ``except`` block, so that no exception of an SDK hangs on it.
 
 from __future__ import annotations
 
-import math
+from threading import TIMEOUT_MAX
 from time import monotonic
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kmsbridge._decode import Decoder
     from kmsbridge._driver import Driver
-    from kmsbridge._errors import Code, Resource
+    from kmsbridge._errors import Resource
     from kmsbridge._registry import Hold
     from kmsbridge._runtime import Runtime
 
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 POLL_EVERY = 0.5
 """Seconds between two looks at an operation that is in the way."""
+_BY_HARM = (Outcome.NOT_SENT, Outcome.NOT_APPLIED, Outcome.UNKNOWN)
 
 
 class Call:
@@ -117,6 +118,7 @@ class Calls:
         """
         call = Call(operation, None, self._timeout, self._hold)
         renewed: set[RetryAction] = set()
+        worst = Outcome.NOT_SENT
         failure: Exception
         while True:
             try:
@@ -131,13 +133,18 @@ class Calls:
                     self._emit(call, None)
                 return result
             error = self._error(failure, call)
+            worst = error.outcome = max(worst, error.outcome, key=_BY_HARM.index)
             if not await self._renewed(error, call, renewed):
                 break
+        error.elapsed = monotonic() - call.started
         if self._on_event is not None:
-            self._emit(call, error.code)
+            self._emit(call, error)
         if self._debug_causes and error is not failure:
-            raise error from failure
-        raise error
+            error.__cause__ = failure
+        try:
+            raise error
+        finally:
+            del error, failure  # their tracebacks hold this frame: what is in a cycle outlives the call
 
     def _error(self, failure: Exception, call: Call) -> KMSError:
         if isinstance(failure, KMSError):
@@ -156,7 +163,6 @@ class Calls:
         error.operation = error.operation or call.operation
         error.resource = error.resource or call.resource
         error.attempts = call.attempts
-        error.elapsed = monotonic() - call.started
         return error
 
     async def _renewed(self, error: KMSError, call: Call, renewed: set[RetryAction]) -> bool:
@@ -181,10 +187,13 @@ class Calls:
             return False
         return True
 
-    def _emit(self, call: Call, code: Code | None) -> None:
+    def _emit(self, call: Call, error: KMSError | None) -> None:
         assert self._on_event is not None
         elapsed = monotonic() - call.started
-        emit(self._on_event, Event(self.provider, call.operation, code, call.attempts, elapsed, call.request_ids))
+        code, ids = None, call.request_ids
+        if error is not None:
+            code, ids = error.code, {**ids, **error.request_ids}
+        emit(self._on_event, Event(self.provider, call.operation, code, call.attempts, elapsed, ids))
 
     async def close(self) -> None:
         """Let go of the driver; later calls are refused."""
@@ -195,8 +204,10 @@ def check_timeout(timeout: float) -> float:
     """A timeout in seconds, if it is one.
 
     Raises:
-        InvalidRequestError: It is not a positive, finite number.
+        InvalidRequestError: It is not a positive number that a clock can count to.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
-        raise invalid(f"timeout must be a positive number of seconds, not {timeout!r}", "timeout")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise invalid(f"timeout must be a number of seconds, not {type(timeout).__name__}", "timeout")
+    if not 0 < timeout <= TIMEOUT_MAX:
+        raise invalid("timeout must be a positive number of seconds", "timeout")
     return float(timeout)

@@ -45,7 +45,10 @@ def drive(body: Coroutine[Any, Any, T]) -> T:
     else:
         body.close()
         raise RuntimeError("a body under the sync bridge tried to suspend: it waited for something but its runtime")
-    raise raised
+    try:
+        raise raised
+    finally:
+        del raised  # the traceback holds this frame: no cycle
 
 
 async def deliver(body: Coroutine[Any, Any, T]) -> T:
@@ -54,7 +57,10 @@ async def deliver(body: Coroutine[Any, Any, T]) -> T:
         return await body
     except KMSError as error:
         raised = error.with_traceback(None)
-    raise raised
+    try:
+        raise raised
+    finally:
+        del raised
 
 
 class _Process:

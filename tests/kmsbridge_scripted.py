@@ -65,6 +65,10 @@ class Script:
         self.permits = 0
         """How many a listing holds."""
 
+    def failure(self, text: str, answer: Answer | None = None) -> SdkError:
+        """What the SDK raises."""
+        return SdkError(text, answer)
+
 
 SCRIPT = Script()
 
