@@ -1,6 +1,7 @@
-"""One API for secrets over several clouds' key services, with one error vocabulary."""
+"""One API for secrets and keys over several clouds' key services, with one error vocabulary."""
 
 from kmsbridge._bridge import AsyncBridge, Bridge, connect, connect_async
+from kmsbridge._ciphertext import Ciphertext
 from kmsbridge._errors import (
     TAXONOMY,
     AuthenticationError,
@@ -30,22 +31,39 @@ from kmsbridge._errors import (
     UnknownError,
     UnsupportedError,
 )
-from kmsbridge._faces import AsyncSecrets, Secrets
-from kmsbridge._model import Capabilities, Health, Secret, SecretAbilities, SecretInfo
+from kmsbridge._faces import AsyncKeys, AsyncSecrets, Keys, Secrets
+from kmsbridge._model import (
+    Capabilities,
+    DataKey,
+    Health,
+    Key,
+    KeyAbilities,
+    KeySpec,
+    PublicKey,
+    Secret,
+    SecretAbilities,
+    SecretInfo,
+    Signature,
+    SignatureAlgorithm,
+    SpecAbilities,
+)
 from kmsbridge._telemetry import Event
 
 __all__ = [
     "TAXONOMY",
     "AsyncBridge",
+    "AsyncKeys",
     "AsyncSecrets",
     "AuthenticationError",
     "Bridge",
     "Capabilities",
     "Category",
     "Cause",
+    "Ciphertext",
     "Code",
     "ConflictError",
     "CryptoError",
+    "DataKey",
     "DeadlineExceededError",
     "Event",
     "Fault",
@@ -54,12 +72,17 @@ __all__ = [
     "Identity",
     "InvalidRequestError",
     "KMSError",
+    "Key",
+    "KeyAbilities",
+    "KeySpec",
+    "Keys",
     "Meaning",
     "NetworkError",
     "NotFoundError",
     "Outcome",
     "PermissionDeniedError",
     "PreconditionError",
+    "PublicKey",
     "RateLimit",
     "Resource",
     "RetryAction",
@@ -68,6 +91,9 @@ __all__ = [
     "SecretAbilities",
     "SecretInfo",
     "Secrets",
+    "Signature",
+    "SignatureAlgorithm",
+    "SpecAbilities",
     "ThrottledError",
     "UnavailableError",
     "UnknownError",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmsbridge._errors import Category, Code, KMSError
-from kmsbridge._faces import AsyncSecrets, Secrets
+from kmsbridge._faces import AsyncKeys, AsyncSecrets, Keys, Secrets
 from kmsbridge._model import Health
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, deliver, drive
 
@@ -71,6 +71,7 @@ class _Core:
     ) -> None:
         from kmsbridge import _config, _registry
         from kmsbridge._call import Calls
+        from kmsbridge._keys import KeyOperations
         from kmsbridge._names import Names
         from kmsbridge._secrets import SecretOperations
 
@@ -81,8 +82,10 @@ class _Core:
         hold = _registry.Hold(provider, settings, runtime)
         self.calls = Calls(hold, provider.decoder, timeout=timeout, on_event=on_event, debug_causes=debug_causes)
         self.capabilities = settings.capabilities
-        names = Names(settings.secret_names, profile.secrets)
-        self.secrets = SecretOperations(self.calls, names, self.capabilities.secrets, "secret")
+        secret_names = Names(settings.secret_names, profile.secrets)
+        key_names = Names(settings.key_names, profile.keys, "key")
+        self.secrets = SecretOperations(self.calls, secret_names, self.capabilities.secrets, "secret")
+        self.keys = KeyOperations(self.calls, key_names, self.capabilities.keys, "key")
         self.title = provider.name if profile.name is None else f"{provider.name}, profile {profile.name!r}"
 
     async def health(self, timeout: float) -> Health:
@@ -123,6 +126,7 @@ class Bridge:
     def __init__(self, core: _Core) -> None:
         self._core = core
         self.secrets = Secrets(core.secrets)
+        self.keys = Keys(core.keys)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -153,6 +157,7 @@ class AsyncBridge:
     def __init__(self, core: _Core) -> None:
         self._core = core
         self.secrets = AsyncSecrets(core.secrets)
+        self.keys = AsyncKeys(core.keys)
 
     @property
     def capabilities(self) -> Capabilities:

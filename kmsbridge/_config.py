@@ -21,7 +21,7 @@ FILE_VARIABLE = "KMSBRIDGE_CONFIG"
 PROFILE_VARIABLE = "KMSBRIDGE_PROFILE"
 FILE_NAME = "kmsbridge.toml"
 _TOP_KEYS = ("default", "profiles")
-_PROFILE_KEYS = ("url", "secrets", "options")
+_PROFILE_KEYS = ("url", "secrets", "keys", "options")
 _VARIABLE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
 
 
@@ -44,6 +44,8 @@ class Profile(NamedTuple):
     url: str
     secrets: Mapping[str, str]
     """Portable to native secret names."""
+    keys: Mapping[str, str]
+    """Portable to native key names."""
     options: Mapping[str, Any]
     origin: Mapping[str, str]
     """Where each value came from, for people."""
@@ -76,7 +78,8 @@ class File(NamedTuple):
         table = self.profiles[name]
         origin = {"profile": chosen_by, **dict.fromkeys(table, self.path)}
         expanded = cast("Mapping[str, Any]", _expanded(table, f"profiles.{name}", self.path))
-        return Profile(name, expanded["url"], expanded.get("secrets", {}), expanded.get("options", {}), origin)
+        secrets, keys, options = (expanded.get(table, {}) for table in ("secrets", "keys", "options"))
+        return Profile(name, expanded["url"], secrets, keys, options, origin)
 
 
 def resolve(target: str | None = None) -> Profile:
@@ -95,7 +98,7 @@ def resolve(target: str | None = None) -> Profile:
     if target is not None and not isinstance(target, str):
         raise invalid(f"the target must be a str, not {type(target).__name__}", "target")
     if target is not None and ":" in target:
-        return Profile(None, target, {}, {}, {"url": chosen_by})
+        return Profile(None, target, {}, {}, {}, {"url": chosen_by})
     file = read_file()
     if target is None and file is not None and file.default is not None:
         target, chosen_by = file.default, f"default in {file.path}"
@@ -184,11 +187,12 @@ def _check_profile(table: object, path: str, where: str) -> None:
     _check_keys(profile, _PROFILE_KEYS, path, where)
     if not isinstance(profile.get("url"), str):
         raise invalid(f"{path}: {where} needs a 'url', such as url = \"local:\"", where)
-    for key in ("secrets", "options"):
+    for key in ("secrets", "keys", "options"):
         _check_table(profile.get(key, {}), path, f"{where}.{key}")
-    for name, native in profile.get("secrets", {}).items():
-        if not isinstance(native, str):
-            raise invalid(f"{path}: {where}.secrets maps {name!r} to something that is not a name", where)
+    for key in ("secrets", "keys"):
+        for name, native in profile.get(key, {}).items():
+            if not isinstance(native, str):
+                raise invalid(f"{path}: {where}.{key} maps {name!r} to something that is not a name", where)
 
 
 def _check_table(table: object, path: str, where: str) -> None:

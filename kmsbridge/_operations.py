@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from kmsbridge._errors import Resource, invalid, unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
     from kmsbridge._call import Call, Calls
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 A = TypeVar("A")
 
-_VERSION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_VERSION = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,128}")
 _MAX_TAG = 256
 """Characters of a tag, and of its value."""
 
@@ -76,6 +77,8 @@ def checked_tags(tags: Mapping[str, str], limit: int) -> dict[str, str]:
     Raises:
         InvalidRequestError: They are no text, too long or too many.
     """
+    if not isinstance(tags, Mapping):
+        raise invalid(f"tags must be a mapping, not {type(tags).__name__}", "tags")
     for key, value in tags.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise invalid("tags must map str to str", "tags")

@@ -6,6 +6,7 @@ asked. Names go to the backend in its own spelling and come back in ours.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -48,9 +49,13 @@ class SecretOperations(Operations[SecretAbilities]):
             except KMSError as error:
                 return error.with_traceback(None)
 
-        if isinstance(names, str):
-            raise invalid("get_many takes several names, not one str", "names", remediation="Write get_many([name]).")
-        wanted = list(dict.fromkeys(names))
+        wanted: list[str] | None = None
+        with suppress(TypeError):  # not iterable, or holds what no name can be
+            wanted = None if isinstance(names, str) else list(dict.fromkeys(names))
+        if wanted is None:
+            error = invalid("get_many takes several names", "names", remediation="Write get_many([name]).")
+            error.provider, error.operation = self._calls.provider, "secrets.get_many"
+            raise error
         found = await self._calls.runtime.gather([partial(get, name) for name in wanted])
         return dict(zip(wanted, found, strict=True))
 
@@ -211,7 +216,11 @@ class SecretOperations(Operations[SecretAbilities]):
                 "expires_at",
                 remediation="Write datetime.now(UTC) + timedelta(days=30), for instance.",
             )
-        return expires_at.astimezone(UTC).replace(microsecond=0)
+        try:
+            return expires_at.astimezone(UTC).replace(microsecond=0)
+        except OverflowError:
+            pass
+        raise invalid("expires_at is beyond the calendar in UTC", "expires_at")
 
     def _checked_flag(self, flag: bool, name: str, *, needs: bool = False) -> bool:
         if not isinstance(flag, bool):

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from kmsbridge._config import check_names
 from kmsbridge._errors import invalid
-from kmsbridge._model import Capabilities, SecretAbilities
+from kmsbridge._model import (
+    Capabilities,
+    KeyAbilities,
+    KeySpec,
+    SecretAbilities,
+    SignatureAlgorithm,
+    SpecAbilities,
+)
 from kmsbridge._names import IdentityNames
 
 TYPE_CHECKING = False
@@ -25,7 +32,51 @@ MAX_VALUE = 65_536
 RECOVERY_DAYS = range(7, 91)
 ROOT_KEY_SOURCES = ("environment", "keyring", "file")
 
+_RSA_SIGNS = (
+    SignatureAlgorithm.PS256,
+    SignatureAlgorithm.PS384,
+    SignatureAlgorithm.PS512,
+    SignatureAlgorithm.RS256,
+    SignatureAlgorithm.RS384,
+    SignatureAlgorithm.RS512,
+)
+KEY_ABILITIES = KeyAbilities(
+    create=True,
+    get=True,
+    list=True,
+    versions=True,
+    rotate=True,
+    enable=True,
+    disable=True,
+    enable_version=True,
+    schedule_deletion=True,
+    cancel_deletion=True,
+    public_key=True,
+    sign=True,
+    verify=True,
+    encrypt=True,
+    decrypt=True,
+    wrap=True,
+    unwrap=True,
+    generate_data_key=True,
+    context=True,
+    tags=True,
+    max_tags=15,
+    min_deletion_days=RECOVERY_DAYS[0],
+    max_deletion_days=RECOVERY_DAYS[-1],
+    specs={
+        KeySpec.AES_256: SpecAbilities(encrypt=True, context=True, max_plaintext=6_144),
+        # What RSA-OAEP-256 leaves of the modulus: its size less 66 bytes (RFC 8017, 7.1.1).
+        KeySpec.RSA_2048: SpecAbilities(encrypt=True, max_plaintext=190, signature_algorithms=_RSA_SIGNS),
+        KeySpec.RSA_3072: SpecAbilities(encrypt=True, max_plaintext=318, signature_algorithms=_RSA_SIGNS),
+        KeySpec.RSA_4096: SpecAbilities(encrypt=True, max_plaintext=446, signature_algorithms=_RSA_SIGNS),
+        KeySpec.EC_P256: SpecAbilities(signature_algorithms=(SignatureAlgorithm.ES256,)),
+        KeySpec.EC_P384: SpecAbilities(signature_algorithms=(SignatureAlgorithm.ES384,)),
+        KeySpec.EC_P521: SpecAbilities(signature_algorithms=(SignatureAlgorithm.ES512,)),
+    },
+)
 CAPABILITIES = Capabilities(
+    keys=KEY_ABILITIES,
     secrets=SecretAbilities(
         get=True,
         set=True,
@@ -47,7 +98,7 @@ CAPABILITIES = Capabilities(
         max_binary=MAX_VALUE,
         max_tags=15,
         max_content_type=255,
-    )
+    ),
 )
 NAMES = IdentityNames(r"[!-~](?:[ -~]{0,253}[!-~])?")
 """Printable ASCII, 1 to 255 characters, no blank at an end: no two names look alike."""
@@ -82,6 +133,7 @@ class LocalSettings:
     """Where the root key must be held; None for environment or file, whichever has one."""
     capabilities: Capabilities = CAPABILITIES
     secret_names: NativeNames = NAMES
+    key_names: NativeNames = NAMES
 
     @property
     def address(self) -> Hashable:
@@ -102,8 +154,11 @@ def configure(location: Location) -> LocalSettings:
     """
     scheme, memory = location.scheme, location.scheme == "memory"
     if location.credential is not None:
-        raise invalid(f"{scheme}: takes no credential", "credential",
-                      remediation="Leave credential= out: what opens a local store is its root key.")
+        raise invalid(
+            f"{scheme}: takes no credential",
+            "credential",
+            remediation="Leave credential= out: what opens a local store is its root key.",
+        )
     if location.host:
         example = "memory:name" if memory else "local:/path/file.db or local:file.db"
         raise invalid(f"{scheme}: has no host", "url", remediation=f"Write {example}, without '//'.")
@@ -127,8 +182,11 @@ def _memory(name: str) -> Memory:
     if not name:
         return Memory()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise invalid("the name of a store in memory must be 1 to 64 letters, digits, '.', '_' or '-'", "url",
-                      remediation="Write memory:name, or memory: for a store of its own.")
+        raise invalid(
+            "the name of a store in memory must be 1 to 64 letters, digits, '.', '_' or '-'",
+            "url",
+            remediation="Write memory:name, or memory: for a store of its own.",
+        )
     return _NAMED.setdefault(name, Memory())
 
 
@@ -140,6 +198,7 @@ def _file(path: str) -> str:
             data = os.path.join(os.path.expanduser("~"), ".local", "share")
         return os.path.join(data, "kmsbridge", "local.db")
     if os.path.basename(path) in ("", ".", ".."):
-        raise invalid("the path of a local store must end in the name of a file", "url",
-                      remediation="Write local:/path/file.db.")
+        raise invalid(
+            "the path of a local store must end in the name of a file", "url", remediation="Write local:/path/file.db."
+        )
     return os.path.abspath(os.path.expanduser(path) if path.startswith("~/") else path)

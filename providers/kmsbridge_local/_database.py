@@ -63,7 +63,32 @@ CREATE TABLE secret_versions (
 ) STRICT;
 """
 """Times are microseconds since 1970, `expires_at` seconds; `tags` is a JSON object."""
-MIGRATIONS = (FORMAT_1,)
+FORMAT_2 = """
+CREATE TABLE keys (
+    name TEXT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    latest INTEGER NOT NULL,
+    spec TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    tags TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    purge_at INTEGER,
+    mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX keys_to_purge ON keys (purge_at) WHERE purge_at IS NOT NULL;
+CREATE TABLE key_versions (
+    key TEXT NOT NULL REFERENCES keys (id) ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    enabled INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    box BLOB NOT NULL,
+    PRIMARY KEY (key, ordinal),
+    UNIQUE (key, version)
+) STRICT;
+"""
+"""Adds keys."""
+MIGRATIONS = (FORMAT_1, FORMAT_2)
 """What leads from each format to the next; the format is how many have been run."""
 
 

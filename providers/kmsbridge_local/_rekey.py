@@ -13,8 +13,7 @@ from kmsbridge_local._database import FileDatabase, Stored, keep
 from kmsbridge_local._errors import StoreError
 from kmsbridge_local._files import folder_lock, status_of
 from kmsbridge_local._root_key import RootKeySource, from_text, new_root_key, to_text
-from kmsbridge_local._rows import Keys
-from kmsbridge_local._secrets import SecretStore
+from kmsbridge_local._rows import KEYS, SECRETS, Keys
 from kmsbridge_local._store import Store
 
 TYPE_CHECKING = False
@@ -79,7 +78,8 @@ def rekey(settings: LocalSettings, new_key: str | None = None, *, timeout: float
                 if transaction.keys.stored.fits(root_key):
                     raise StoreError("RootKeyUnchanged")
                 record = Stored.of(root_key, os.urandom(len(transaction.keys.stored.salt)))
-                rows = SecretStore.reseal(transaction, Keys(root_key, record))
+                keys = Keys(root_key, record)
+                rows = sum(table.reseal(transaction, keys) for table in (SECRETS, KEYS))
                 keep(transaction.connection, record)
                 source.announce(root_key)
             holder = store.source

@@ -10,7 +10,9 @@ one of its name.
 from __future__ import annotations
 
 import hmac
-from typing import Generic, NamedTuple, Protocol, TypeVar
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Generic, NamedTuple, TypeVar
 
 from kmsbridge._ciphertext import Broken
 from kmsbridge_local._box import canonical, seal, subkey, unseal
@@ -18,11 +20,15 @@ from kmsbridge_local._errors import StoreError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Self
+    from collections.abc import Mapping
+    from typing import Any
 
     from kmsbridge_local._database import Stored
     from kmsbridge_local._store import Transaction
 
+DAY = 24 * 60 * 60 * 1_000_000
+"""Microseconds: so rows write times, since 1970."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FORMAT = 1
 PAGE = 100
 """Rows that one page of a listing looks at."""
@@ -99,36 +105,8 @@ class KeyVersion(NamedTuple):
     box: bytes = b""
 
 
-class _HeadRow(Protocol):
-    _fields: ClassVar[tuple[str, ...]]
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def latest(self) -> int: ...
-    @property
-    def purge_at(self) -> int | None: ...
-    @property
-    def mac(self) -> bytes: ...
-    def _replace(self, **columns: Any) -> Self: ...
-    def __getitem__(self, part: slice, /) -> tuple[Any, ...]: ...
-
-
-class _VersionRow(Protocol):
-    _fields: ClassVar[tuple[str, ...]]
-
-    @property
-    def ordinal(self) -> int: ...
-    @property
-    def box(self) -> bytes: ...
-    def _replace(self, **columns: Any) -> Self: ...
-    def __getitem__(self, part: slice, /) -> tuple[Any, ...]: ...
-
-
-H = TypeVar("H", bound=_HeadRow)
-V = TypeVar("V", bound=_VersionRow)
+H = TypeVar("H", Head, KeyHead)
+V = TypeVar("V", Version, KeyVersion)
 
 
 class Table(Generic[H, V]):
@@ -143,7 +121,8 @@ class Table(Generic[H, V]):
     def __init__(self, what: str, head: type[H], version: type[V]) -> None:
         self.what = what
         self._heads, self._versions = f"{what}s", f"{what}_versions"
-        self._head, self._version = head, version
+        self._head: type[H] = head
+        self._version: type[V] = version
         columns = ", ".join(head._fields)
         of_head = f"SELECT * FROM {self._versions} WHERE {what} = ?"  # noqa: S608 - names of our own
         self._one = f"SELECT {columns} FROM {self._heads} WHERE name = ?"  # noqa: S608
@@ -193,7 +172,7 @@ class Table(Generic[H, V]):
         transaction.connection.execute(self._remove_due, (transaction.now,))
 
     def _checked(self, transaction: Transaction, row: tuple[Any, ...]) -> H:
-        head = self._head(*row)
+        head: H = self._head(*row)
         try:
             if hmac.compare_digest(self._mac(transaction.keys, head), head.mac):
                 return head
@@ -281,15 +260,21 @@ class Table(Generic[H, V]):
         return StoreError("RowAltered", f"a stored row of {self.what} {ascii(name)[:110]} does not fit its seal")
 
 
-SECRETS = Table("secret", Head, Version)
-KEYS = Table("key", KeyHead, KeyVersion)
+def moment(microseconds: int) -> datetime:
+    """A time as a row has it."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def encoded_tags(tags: Mapping[str, str]) -> str:
+    """Tags as a row has them: a JSON object."""
+    return json.dumps(dict(tags), sort_keys=True, separators=(",", ":"))
 
 
 def _marks(columns: tuple[str, ...]) -> str:
     return ", ".join("?" * len(columns))
 
 
-def _gone(transaction: Transaction, head: _HeadRow) -> bool:
+def _gone(transaction: Transaction, head: Head | KeyHead) -> bool:
     """Whether its time is over; the next write removes it."""
     return head.purge_at is not None and head.purge_at <= transaction.now
 
@@ -298,3 +283,7 @@ def _ordinal(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
         raise StoreError("InvalidCursor")
     return int(cursor)
+
+
+SECRETS = Table("secret", Head, Version)
+KEYS = Table("key", KeyHead, KeyVersion)

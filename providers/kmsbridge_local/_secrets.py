@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from kmsbridge._model import Page, Secret, SecretInfo
 from kmsbridge_local._config import MAX_VALUE
 from kmsbridge_local._errors import StoreError
-from kmsbridge_local._rows import SECRETS, Head, Version
+from kmsbridge_local._rows import DAY, EPOCH, SECRETS, Head, Version, encoded_tags, moment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from datetime import datetime
 
     from kmsbridge._model import NewSecret, SecretChange
     from kmsbridge_local._files import TimeLeft
     from kmsbridge_local._store import Store, Transaction
-
-_DAY = 24 * 60 * 60 * 1_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SecretStore:
@@ -33,7 +30,7 @@ class SecretStore:
 
     def __init__(self, store: Store, recovery_days: int) -> None:
         self._store = store
-        self._recovery = recovery_days * _DAY
+        self._recovery = recovery_days * DAY
 
     def get(self, time_left: TimeLeft, name: str, version: str | None) -> Secret:
         """A version with its value, whether or not it has expired."""
@@ -186,14 +183,5 @@ def _info(head: Head, row: Version) -> SecretInfo:
     )
 
 
-def moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def _seconds(moment: datetime | None) -> int | None:
-    return None if moment is None else (moment - _EPOCH) // timedelta(seconds=1)
-
-
-def encoded_tags(tags: Mapping[str, str]) -> str:
-    return json.dumps(dict(tags), sort_keys=True, separators=(",", ":"))
-
+def _seconds(when: datetime | None) -> int | None:
+    return None if when is None else (when - EPOCH) // timedelta(seconds=1)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kmsbridge_local._database import FileDatabase, MemoryDatabase, stored
 from kmsbridge_local._pool import Pool
 from kmsbridge_local._root_key import RootKeySource
-from kmsbridge_local._rows import Keys
+from kmsbridge_local._rows import KEYS, SECRETS, Keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ class Store:
                 self.pool.connection(time_left) as connection,
                 self._begun(connection, "BEGIN IMMEDIATE", time_left) as keys,
             ):
-                now = _now()
-                connection.execute("DELETE FROM secrets WHERE purge_at <= ?", (now,))
-                yield Transaction(connection, keys, now)
+                transaction = Transaction(connection, keys, _now())
+                for table in (SECRETS, KEYS):
+                    table.remove_due(transaction)
+                yield transaction
                 time_left()  # whoever asked has given up: leave no change that nobody will hear of
         finally:
             writing.release()
