@@ -79,7 +79,7 @@ def test_an_argument_wins_over_the_environment_and_that_over_the_file(monkeypatc
 def test_what_holds_a_colon_is_a_url_and_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL is taken as it stands, from the argument or the variable, and a broken file does not matter."""
     write("kmsbridge.toml", "not toml")
-    assert resolve("memory:") == (None, "memory:", {}, {}, {"url": "argument"})
+    assert resolve("memory:") == (None, "memory:", {}, {}, {}, {"url": "argument"})
     monkeypatch.setenv("KMSBRIDGE_PROFILE", "local:/x/${HOME}.db")
     assert resolve().url == "local:/x/${HOME}.db"
     assert resolve().origin == {"url": "KMSBRIDGE_PROFILE"}

@@ -17,7 +17,7 @@ from kmsbridge import Code, KMSError
 from kmsbridge._config import parse_url
 from kmsbridge._model import NewSecret
 from kmsbridge_local import _database, _files, configure, decoder
-from kmsbridge_local._database import APPLICATION_ID, FORMAT_1, MIGRATIONS, FileDatabase
+from kmsbridge_local._database import APPLICATION_ID, MIGRATIONS, FileDatabase
 from kmsbridge_local._root_key import FILE_VARIABLE, PREFIX, VARIABLE, RootKeySource, from_text, new_root_key, to_text
 from kmsbridge_local._secrets import SecretStore
 from kmsbridge_local._store import Store
@@ -285,25 +285,26 @@ def test_a_newer_format_is_refused(path: str) -> None:
         raw.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     error = refusal(lambda: get(path))
     assert (error.code, error.provider_codes) == (Code.UNSUPPORTED, ("StoreNewerFormat",))
-    assert error.message == f"{path} has format 2, and this kmsbridge reads up to 1"
+    newest = len(MIGRATIONS)
+    assert error.message == f"{path} has format {newest + 1}, and this kmsbridge reads up to {newest}"
 
 
 def test_an_older_format_is_brought_up_to_date(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps that are missing are run, once, and what was there stays."""
     put(path)
-    monkeypatch.setattr(_database, "MIGRATIONS", (FORMAT_1, "CREATE TABLE later (a); INSERT INTO later VALUES (1);"))
+    monkeypatch.setattr(_database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE later (a); INSERT INTO later VALUES (1);"))
     assert get(path) == "value"
     assert get(path) == "value"
     with closing(sqlite3.connect(path)) as raw:
         assert raw.execute("SELECT a FROM later").fetchall() == [(1,)]
-        assert raw.execute("PRAGMA user_version").fetchone() == (2,)
+        assert raw.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
         assert raw.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
 
 
 def test_a_migration_that_fails_changes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All missing steps are one transaction."""
     put(path)
-    monkeypatch.setattr(_database, "MIGRATIONS", (FORMAT_1, "CREATE TABLE later (a); INSERT INTO nowhere VALUES (1);"))
+    monkeypatch.setattr(_database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE later (a); INSERT INTO nowhere VALUES (1);"))
     assert code(lambda: get(path)) == "StoreCorrupt"
     monkeypatch.undo()
     assert get(path) == "value"
