@@ -453,7 +453,7 @@ def test_wrong_root_key(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["update", "a", "--tag", "a=b", "--no-tags"], "--tag and --no-tags exclude each other"),
         (["update", "a"], "local secrets.update 'a': there is nothing to update"),
         (["get", "A"], "local secrets.get: secret name 'A' has characters other than"),
-        (["get", "a", "--timeout", "0"], "timeout must be a positive number of seconds, not 0.0"),
+        (["get", "a", "--timeout", "0"], "timeout must be a positive number of seconds"),
         (["get", "a", "--timeout", "soon"], "Invalid value for '--timeout'"),
         (["get", "a", "--profile", "local:"], "--profile takes a name; a URL belongs to --url"),
         (["get"], "Missing argument 'NAME'."),
@@ -655,7 +655,7 @@ def test_every_command_has_help_and_an_example() -> None:
         ended = run(*path, "--help")
         assert (ended.status, ended.err) == (0, "")
         assert "\nExample" in ended.text
-        if path not in ((), ("completion",), ("local",)):
+        if path not in ((), ("completion",), ("local",), ("emulate",)):
             assert "--json" in ended.text, path
     assert run().text == run("-h").text
     assert run("secrets").text == run("secrets", "--help").text
