@@ -13,6 +13,7 @@ from kmsbridge._decode import causes_of
 from kmsbridge._errors import UnknownError, invalid
 from kmsbridge.cli._codes import codes
 from kmsbridge.cli._demo import demo
+from kmsbridge.cli._emulate import emulate
 from kmsbridge.cli._explain import explain
 from kmsbridge.cli._health import health
 from kmsbridge.cli._help import Group, help_if_alone
@@ -65,7 +66,7 @@ def completion(shell: str) -> None:
         say(kind(app, {}, NAME, _COMPLETE).source())
 
 
-for _command in (init, secrets, profiles, health, codes, explain, local, demo):
+for _command in (init, secrets, profiles, health, codes, explain, local, demo, emulate):
     app.add_command(_command)
 
 

@@ -27,6 +27,8 @@ MAX_BODY = 4 * 1024 * 1024
 """Bytes of a request's body."""
 IDLE_SECONDS = 120.0
 """How long a connection may be silent between two requests, or in the middle of one."""
+CLOSE_SECONDS = 1.0
+"""How long the client may take to agree to an end."""
 
 
 class Reply(NamedTuple):
@@ -170,10 +172,11 @@ class Connection:
 
     async def _close(self) -> None:
         self._writer.close()
-        # A client that does not answer to the end of TLS is not waited for.
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(1):
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await self._writer.wait_closed()
+        except (OSError, TimeoutError):  # a client that does not answer to the end of TLS is not waited for
+            self._writer.transport.abort()
 
 
 def reset(connection: socket.socket) -> None:

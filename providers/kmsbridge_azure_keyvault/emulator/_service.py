@@ -105,10 +105,13 @@ class KeyVault(Backend[Settings]):
         return labels[1] == "managedhsm" if len(labels) > 2 else self.settings.managed_hsm
 
     def _resource(self, request: Request) -> str:
-        """Whom a token has to be for: the parent of the vault's name, or the public cloud's for a bare localhost."""
+        """Whom a token has to be for: the parent of the vault's host, or the public cloud's for a bare localhost.
+
+        The port belongs to it: clients compare it with the end of what they address, port and all.
+        """
         host = _host(request)
         if len(host.split(".")) > 2 and not re.fullmatch(r"[0-9.]+", host):
-            return f"https://{host.partition('.')[2]}"
+            return f"https://{request.host.lower().partition('.')[2]}"
         return "https://managedhsm.azure.net" if self._is_hsm(request) else "https://vault.azure.net"
 
     def _audiences(self, request: Request) -> tuple[str, str]:

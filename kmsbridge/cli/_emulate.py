@@ -1,0 +1,49 @@
+"""``kmsbridge emulate``: backends on this machine, for tests and for trying things out."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from kmsbridge import UnsupportedError
+from kmsbridge._errors import invalid
+from kmsbridge.cli._help import Command
+from kmsbridge.cli._output import say
+
+
+@click.command(
+    cls=Command,
+    epilog="kmsbridge emulate azure-keyvault\nkmsbridge emulate azure-keyvault --port 8443 --ca-file ca.pem",
+)
+@click.argument("backends", nargs=-1, required=True, metavar="BACKEND...")
+@click.option("--host", default="localhost", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the first; 0 takes a free one.")
+@click.option("--ca-file", type=click.Path(dir_okay=False), help="Where to write the certificate clients must trust.")
+@click.option("--expose", is_flag=True, help="Allow a host that other machines can reach.")
+def emulate(*, backends: tuple[str, ...], host: str, port: int, ca_file: str | None, expose: bool) -> None:
+    """Serve BACKEND on this machine until Ctrl-C, with the wire of the real one.
+
+    What is stored is lost at the end. Prints how to point the vendor's own clients at it, and
+    the token with which failures, the clock and settings are controlled.
+    """
+    try:
+        from kmsbridge.emulation import serve
+    except ModuleNotFoundError as error:
+        missing = error.name
+    else:
+        try:
+            serve(backends, host=host, port=port, expose=expose, ca_file=ca_file, say=_say_now)
+        except ValueError as error:
+            reason = str(error)
+        else:
+            return
+        raise invalid(reason, remediation="See: kmsbridge emulate --help")
+    raise UnsupportedError(
+        f"emulators need {missing}, which is not installed", remediation="pip install 'kmsbridge[emulators]'"
+    )
+
+
+def _say_now(text: str) -> None:
+    say(text)
+    sys.stdout.flush()  # whoever started it in a pipe waits for these lines
