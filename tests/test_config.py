@@ -238,7 +238,7 @@ def test_a_file_that_is_wrong_is_refused_and_the_error_says_where(text: str | by
 def test_an_unknown_key_is_answered_with_the_allowed_ones() -> None:
     """The remediation lists what may stand there."""
     assert "default, profiles" in refused("x = 1").remediation
-    assert "url, secrets" in refused('[profiles.eu]\nurl = "memory:"\nx = 1').remediation
+    assert "url, secrets, keys, options" in refused('[profiles.eu]\nurl = "memory:"\nx = 1').remediation
 
 
 def test_a_folder_in_the_place_of_the_file_is_an_error() -> None:
