@@ -278,6 +278,17 @@ def test_damage_anywhere_gives_one_of_our_errors_or_the_right_value(path: str) -
     assert outcomes <= {"value", "RowAltered", "StoreCorrupt", "StoreNewerFormat", "NotAStore"}
 
 
+def test_every_connection_is_durable_and_forgets_what_it_removes(path: str) -> None:
+    """A commit waits for the disk, and what is removed is overwritten."""
+    put(path)
+    with closing(Store(FileDatabase(path, RootKeySource(path, None)))) as store, store.pool.connection(soon) as connection:
+        found = {
+            pragma: connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+            for pragma in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "trusted_schema")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "trusted_schema": 0}
+
+
 def test_a_newer_format_is_refused(path: str) -> None:
     """A store that a later release wrote is unsupported, not misread."""
     put(path)

@@ -126,6 +126,7 @@ class Table(Generic[H, V]):
         columns = ", ".join(head._fields)
         of_head = f"SELECT * FROM {self._versions} WHERE {what} = ?"  # noqa: S608 - names of our own
         self._one = f"SELECT {columns} FROM {self._heads} WHERE name = ?"  # noqa: S608
+        self._before = f"SELECT {columns} FROM {self._heads} WHERE name < ? ORDER BY name DESC LIMIT ?"  # noqa: S608
         self._after = f"SELECT {columns} FROM {self._heads} WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
         self._remove = f"DELETE FROM {self._heads} WHERE name = ?"  # noqa: S608
         self._remove_due = f"DELETE FROM {self._heads} WHERE purge_at <= ?"  # noqa: S608
@@ -147,6 +148,10 @@ class Table(Generic[H, V]):
         """The head of an item; None where there is none, or none any more."""
         row = transaction.connection.execute(self._one, (name,)).fetchone()
         if row is None:
+            # A name that was edited or damaged stands where its own would: next to where the search ended.
+            for query in (self._before, self._after):
+                for neighbour in transaction.connection.execute(query, (name, 1)):
+                    self._checked(transaction, neighbour)
             return None
         head = self._checked(transaction, row)
         return None if _gone(transaction, head) else head
