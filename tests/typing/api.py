@@ -75,6 +75,68 @@ async def asynchronous(until: datetime) -> None:
     await bridge.aclose()
 
 
+def keys_blocking(bridge: kmsbridge.Bridge) -> None:
+    """Every operation on keys of the sync bridge."""
+    keys = assert_type(bridge.keys, kmsbridge.Keys)
+    sealed = assert_type(keys.seal("kek", b"4111", context={"tenant": "acme"}), bytes)
+    assert_type(keys.unseal("kek", sealed, context={"tenant": "acme"}, timeout=1), bytes)
+    assert_type(keys.create("kek", kmsbridge.KeySpec.AES_256, tags={"team": "billing"}), kmsbridge.Key)
+    assert_type(keys.create("kek", "RSA_2048"), kmsbridge.Key)
+    assert_type(keys.get("kek"), kmsbridge.Key)
+    assert_type(keys.list("a/"), Iterator[kmsbridge.Key])
+    assert_type(keys.versions("kek"), Iterator[kmsbridge.Key])
+    assert_type(keys.rotate("kek"), kmsbridge.Key)
+    assert_type(keys.enable("kek", version="1"), kmsbridge.Key)
+    assert_type(keys.disable("kek"), kmsbridge.Key)
+    assert_type(keys.schedule_deletion("kek", days=30), kmsbridge.Key)
+    assert_type(keys.cancel_deletion("kek"), kmsbridge.Key)
+    assert_type(keys.public_key("kek", "1"), kmsbridge.PublicKey)
+    signature = keys.sign("kek", b"message", algorithm=kmsbridge.SignatureAlgorithm.ES256)
+    assert_type(signature, kmsbridge.Signature)
+    assert_type(keys.sign("kek", digest=b"", algorithm="PS256"), kmsbridge.Signature)
+    assert_type(keys.verify("kek", b"message", signature), bool)
+    assert_type(keys.verify("kek", signature=b"", digest=b"", algorithm="PS256", version="1"), bool)
+    ciphertext = assert_type(keys.encrypt("kek", b"", context={}), kmsbridge.Ciphertext)
+    assert_type(keys.decrypt("kek", ciphertext), bytes)
+    assert_type(keys.decrypt("kek", bytes(ciphertext), context=None), bytes)
+    assert_type(keys.unwrap("kek", keys.wrap("kek", b"")), bytes)
+    assert_type(keys.generate_data_key("kek", context={}), kmsbridge.DataKey)
+
+
+async def keys_asynchronous(bridge: kmsbridge.AsyncBridge) -> None:
+    """Every operation on keys of the async bridge."""
+    keys = assert_type(bridge.keys, kmsbridge.AsyncKeys)
+    sealed = assert_type(await keys.seal("kek", b"4111", context={"tenant": "acme"}), bytes)
+    assert_type(await keys.unseal("kek", sealed, context={"tenant": "acme"}, timeout=1), bytes)
+    assert_type(await keys.create("kek", kmsbridge.KeySpec.AES_256, tags={}), kmsbridge.Key)
+    assert_type(await keys.get("kek"), kmsbridge.Key)
+    assert_type(keys.list("a/"), AsyncIterator[kmsbridge.Key])
+    assert_type([key.version async for key in keys.versions("kek")], list[str | None])
+    assert_type(await keys.rotate("kek"), kmsbridge.Key)
+    assert_type(await keys.enable("kek", version="1"), kmsbridge.Key)
+    assert_type(await keys.disable("kek"), kmsbridge.Key)
+    assert_type(await keys.schedule_deletion("kek", days=30), kmsbridge.Key)
+    assert_type(await keys.cancel_deletion("kek"), kmsbridge.Key)
+    assert_type(await keys.public_key("kek", "1"), kmsbridge.PublicKey)
+    signature = assert_type(await keys.sign("kek", b"message", algorithm="ES256"), kmsbridge.Signature)
+    assert_type(await keys.verify("kek", b"message", signature), bool)
+    ciphertext = assert_type(await keys.encrypt("kek", b"", context={}), kmsbridge.Ciphertext)
+    assert_type(await keys.decrypt("kek", bytes(ciphertext)), bytes)
+    assert_type(await keys.unwrap("kek", await keys.wrap("kek", b"")), bytes)
+    assert_type(await keys.generate_data_key("kek"), kmsbridge.DataKey)
+
+
+def key_records(key: kmsbridge.Key, public: kmsbridge.PublicKey, data_key: kmsbridge.DataKey) -> None:
+    """What operations on keys give."""
+    assert_type(key.spec, kmsbridge.KeySpec | None)
+    assert_type(key.deletes_at, datetime | None)
+    assert_type(public.pem, str)
+    assert_type(public.jwk(), dict[str, str])
+    assert_type(data_key.plaintext, bytes)
+    assert_type(data_key.ciphertext, kmsbridge.Ciphertext)
+    assert_type(kmsbridge.Ciphertext.parse(b"").key, str)
+
+
 def records(secret: kmsbridge.Secret, info: kmsbridge.SecretInfo) -> None:
     """What comes out of a bridge."""
     assert_type(secret.value, str | bytes)
@@ -94,6 +156,9 @@ def abilities(capabilities: kmsbridge.Capabilities) -> None:
     secrets = assert_type(capabilities.secrets, kmsbridge.SecretAbilities)
     assert_type(secrets.if_absent, bool)
     assert_type(secrets.max_value, int)
+    keys = assert_type(capabilities.keys, kmsbridge.KeyAbilities)
+    assert_type(keys.specs, Mapping[kmsbridge.KeySpec, kmsbridge.SpecAbilities])
+    assert_type(keys.specs[kmsbridge.KeySpec.AES_256].max_plaintext, int)
 
 
 def failing(health: kmsbridge.Health) -> None:
