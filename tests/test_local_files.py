@@ -281,12 +281,10 @@ def test_damage_anywhere_gives_one_of_our_errors_or_the_right_value(path: str) -
 def test_every_connection_is_durable_and_forgets_what_it_removes(path: str) -> None:
     """A commit waits for the disk, and what is removed is overwritten."""
     put(path)
-    with closing(Store(FileDatabase(path, RootKeySource(path, None)))) as store, store.pool.connection(soon) as connection:
-        found = {
-            pragma: connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-            for pragma in ("journal_mode", "synchronous", "foreign_keys", "secure_delete", "trusted_schema")
-        }
-    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "trusted_schema": 0}
+    wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "trusted_schema": 0}
+    with opened(path) as secrets, secrets._store.pool.connection(soon) as connection:
+        found = {pragma: connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in wanted}
+    assert found == wanted
 
 
 def test_a_newer_format_is_refused(path: str) -> None:
@@ -315,7 +313,8 @@ def test_an_older_format_is_brought_up_to_date(path: str, monkeypatch: pytest.Mo
 def test_a_migration_that_fails_changes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All missing steps are one transaction."""
     put(path)
-    monkeypatch.setattr(_database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE later (a); INSERT INTO nowhere VALUES (1);"))
+    broken = "CREATE TABLE later (a); INSERT INTO nowhere VALUES (1);"
+    monkeypatch.setattr(_database, "MIGRATIONS", (*MIGRATIONS, broken))
     assert code(lambda: get(path)) == "StoreCorrupt"
     monkeypatch.undo()
     assert get(path) == "value"
@@ -352,6 +351,18 @@ def test_a_file_that_is_removed_or_replaced_while_it_is_open(path: str) -> None:
         assert not os.path.exists(path)
         put(path, "another")
         assert secrets.get(soon, "a", None).value == "another"
+
+
+def test_a_backup_that_sqlite_makes_is_a_store(path: str) -> None:
+    """VACUUM INTO, as the documentation has it, also while the store is open; the key is kept apart."""
+    with opened(path) as secrets:
+        secrets.set(soon, "a", NewSecret("value", None, {}, None, False))
+        with closing(sqlite3.connect(path)) as raw:
+            raw.execute("VACUUM INTO ?", (f"{path}.backup",))
+    os.chmod(f"{path}.backup", 0o600)
+    assert code(lambda: get(f"{path}.backup")) == "RootKeyMissing"
+    os.rename(f"{path}.key", f"{path}.backup.key")
+    assert get(f"{path}.backup") == "value"
 
 
 def test_a_log_without_its_database_is_not_taken_for_a_new_store(path: str) -> None:
@@ -502,7 +513,7 @@ def test_a_key_is_not_made_in_the_environment(path: str) -> None:
 class Ring(KeyringBackend):
     """A keyring in memory; it can be locked."""
 
-    priority = 1
+    priority = 1  # pyright: ignore[reportAssignmentType]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
