@@ -124,6 +124,12 @@ class Faults(Listener):
                     return
                 received += part
             head, _, received = received.partition(b"\r\n\r\n")
+            method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
+            self.requests[method, path] += 1
+            self.heads.append(head)
+            if path == "/unread":
+                self.ended.wait(10)
+                return
             length = 0
             for line in head.split(b"\r\n")[1:]:
                 name, _, value = line.partition(b":")
@@ -132,9 +138,6 @@ class Faults(Listener):
             while len(received) < length:
                 received += connection.recv(65536)
             body, received = received[:length], received[length:]
-            method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
-            self.requests[method, path] += 1
-            self.heads.append(head)
             self.bodies.append(body)
             if not self._answer(connection, path, head, body):
                 return

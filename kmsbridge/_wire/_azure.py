@@ -136,20 +136,19 @@ def _limits(kwargs: dict[str, Any]) -> _Limits:
 
 def _parts(request: HttpRequest | OldRequest) -> tuple[str, str, Mapping[str, str], bytes]:
     headers: Mapping[str, str] = request.headers
-    files: object = None
+    multipart = False
     if isinstance(request, HttpRequest):
-        content = request.content
+        content = request.content  # a form, or the parts of an upload: only the first has its type already
+        multipart = isinstance(content, dict) and headers.get("content-type") != _FORM
     else:
-        content, files = request.data, request.files
+        content, multipart = request.data, bool(request.files)
     if isinstance(content, dict):
-        pairs = {name: value for name, value in content.items() if value is not None}
-        body = urlencode(pairs, doseq=True).encode()
-        if "content-type" not in headers:  # azure-core's older request leaves it to the transport
-            headers = case_insensitive_dict(headers, **{"content-type": _FORM})
+        body = urlencode({name: value for name, value in content.items() if value is not None}, doseq=True).encode()
+        headers = case_insensitive_dict(headers)
+        headers.setdefault("content-type", _FORM)
     else:
         body = content.encode() if isinstance(content, str) else content or b""
-    multipart = isinstance(content, dict) and headers["content-type"] != _FORM
-    if files or multipart or not isinstance(body, bytes):
+    if multipart or not isinstance(body, bytes):
         unsendable = Unsendable("the body is neither text, bytes nor a form")
         raise _error(Refused(Answer(phase=Phase.BEFORE_SEND, exception=unsendable)))
     return request.method, request.url, headers, body
