@@ -9,6 +9,7 @@ import click
 from kmsbridge import UnsupportedError
 from kmsbridge._errors import invalid
 from kmsbridge.cli._help import Command
+from kmsbridge.cli._options import Chosen, json_option
 from kmsbridge.cli._output import say
 
 
@@ -21,11 +22,16 @@ from kmsbridge.cli._output import say
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the first; 0 takes a free one.")
 @click.option("--ca-file", type=click.Path(dir_okay=False), help="Where to write the certificate clients must trust.")
 @click.option("--expose", is_flag=True, help="Allow a host that other machines can reach.")
-def emulate(*, backends: tuple[str, ...], host: str, port: int, ca_file: str | None, expose: bool) -> None:
+@json_option
+@click.pass_context
+def emulate(
+    context: click.Context, *, backends: tuple[str, ...], host: str, port: int, ca_file: str | None, expose: bool
+) -> None:
     """Serve BACKEND on this machine until Ctrl-C, with the wire of the real one.
 
     What is stored is lost at the end. Prints how to point the vendor's own clients at it, and
-    the token with which failures, the clock and settings are controlled.
+    the token with which failures, the clock and settings are controlled; with --json, one line
+    for each BACKEND, for programs.
     """
     try:
         from kmsbridge.emulation import serve
@@ -33,7 +39,10 @@ def emulate(*, backends: tuple[str, ...], host: str, port: int, ca_file: str | N
         missing = error.name
     else:
         try:
-            serve(backends, host=host, port=port, expose=expose, ca_file=ca_file, say=_say_now)
+            serve(
+                backends, host=host, port=port, expose=expose, ca_file=ca_file,
+                as_json=context.ensure_object(Chosen).json, say=_say_now,
+            )
         except ValueError as error:
             reason = str(error)
         else:

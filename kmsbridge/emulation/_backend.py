@@ -72,8 +72,14 @@ class Backend(ABC, Generic[S]):
     def answer(self, name: str, request: Request) -> Response:
         """The documented error of that name, as this request would get it."""
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What clients look for in the environment, besides the certificate to trust."""
+        return {}
+
+    @property
     @abstractmethod
-    def usage(self, ca_file: str) -> str:
+    def usage(self) -> str:
         """How to point a client at it: lines for a person."""
 
     def configure(self, **changes: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import tempfile
@@ -40,7 +41,8 @@ def backend_named(name: str) -> Backend[Any]:
 
 def serve(
     names: Sequence[str], *, host: str = "localhost", port: int = 0, expose: bool = False,
-    ca_file: str | None = None, say: Callable[[str], None] = print, until: threading.Event | None = None,
+    ca_file: str | None = None, as_json: bool = False, say: Callable[[str], None] = print,
+    until: threading.Event | None = None,
 ) -> None:
     """Run emulators until SIGINT or SIGTERM comes, or `until` is set.
 
@@ -51,7 +53,9 @@ def serve(
         expose: Whether `host` may be other than loopback.
         ca_file: Where to write the certificate that clients have to trust; for several
             emulators, one file holds all. Without it, a temporary file that is gone at the end.
-        say: Takes each line of what a person has to know.
+        as_json: Whether `say` is given one line of JSON for each emulator, for programs: its
+            name, address, token, certificate file, and what clients look for in the environment.
+        say: Takes each piece of what a person has to know.
         until: Ends it from another thread. Signals are only listened to in the main thread.
 
     Raises:
@@ -72,11 +76,30 @@ def serve(
         with open(ca_file, "wb") as certificates:
             certificates.writelines(emulator.ca_pem for emulator in emulators)
         for emulator in emulators:
-            say(f"{emulator.backend.name} listens on {emulator.url}")
-            say(f"control: {emulator.url}/_emulator/ with X-Emulator-Token: {emulator.token}")
-            say(emulator.backend.usage(ca_file))
+            say(_for_programs(emulator, ca_file) if as_json else _for_people(emulator, ca_file))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 previous = signal.signal(number, lambda *_: over.set())
                 stack.callback(signal.signal, number, previous)
         over.wait()
+
+
+def _environment(emulator: Emulator, ca_file: str) -> dict[str, str]:
+    trust = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), ca_file)
+    return {**emulator.backend.environment, **trust}
+
+
+def _for_programs(emulator: Emulator, ca_file: str) -> str:
+    return json.dumps({
+        "name": emulator.backend.name, "url": emulator.url, "token": emulator.token, "ca_file": ca_file,
+        "environment": _environment(emulator, ca_file),
+    })
+
+
+def _for_people(emulator: Emulator, ca_file: str) -> str:
+    exports = "\n".join(f"    export {name}={value}" for name, value in _environment(emulator, ca_file).items())
+    return (
+        f"{emulator.backend.name} listens on {emulator.url}\n"
+        f"failures, clock and settings: {emulator.url}/_emulator/ with X-Emulator-Token: {emulator.token}\n\n"
+        f"{exports}\n\n{emulator.backend.usage}\n"
+    )

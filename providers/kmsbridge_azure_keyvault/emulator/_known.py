@@ -32,7 +32,7 @@ POLICY = (
     f"The user, group or application '{CALLER}' does not have {{permission}} permission on key vault "
     f"'{{vault}};location={{region}}'. {HELP}2125287"
 )
-NOT_FOUND = (
+MISSING = (
     "A {kind} with (name/id) {id} was not found in this key vault. If you recently deleted this {kind} you may be "
     f"able to recover it using the correct recovery command. {HELP}2125182"
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from kmsbridge_azure_keyvault.emulator._known import (
     CALLER,
     FIREWALL,
-    NOT_FOUND,
+    MISSING,
     POLICY,
     PRIVATE_LINK,
     RBAC,
@@ -200,14 +200,14 @@ FORBIDDEN = {
 }
 
 NOT_FOUND = {
-    "SecretNotFound": Known("Azure/azure-sdk-for-js: sdk/keyvault, recording", 404, "SecretNotFound", NOT_FOUND),
+    "SecretNotFound": Known("Azure/azure-sdk-for-js: sdk/keyvault, recording", 404, "SecretNotFound", MISSING),
     "SecretNotFoundShort": Known(
         "Azure/azure-keyvault-java: session-records", 404, "SecretNotFound", "Secret not found: {name}"
     ),
     "DeletedSecretNotFound": Known(
         "Azure/azure-keyvault-java: session-records", 404, "SecretNotFound", "Deleted Secret not found: {name}"
     ),
-    "KeyNotFound": Known("Azure/azure-sdk-for-js: sdk/keyvault, recording", 404, "KeyNotFound", NOT_FOUND),
+    "KeyNotFound": Known("Azure/azure-sdk-for-js: sdk/keyvault, recording", 404, "KeyNotFound", MISSING),
     "KeyNotFoundShort": Known(
         "Azure/azure-keyvault-java: session-records", 404, "KeyNotFound", "Key not found: {name}"
     ),

@@ -245,28 +245,30 @@ class KeyVault(Backend[Settings]):
 
     # -- how to use it ------------------------------------------------------------------
 
-    def usage(self, ca_file: str) -> str:
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What azure-identity looks for."""
+        return {
+            "AZURE_TENANT_ID": self.tenant_id,
+            "AZURE_CLIENT_ID": self.client_id,
+            "AZURE_CLIENT_SECRET": self.client_secret,
+        }
+
+    @property
+    def usage(self) -> str:
         """How to point Microsoft's SDKs at it."""
         port = self.address.rpartition(":")[2]
-        return "\n".join((
-            "",
-            f"    export AZURE_TENANT_ID={self.tenant_id}",
-            f"    export AZURE_CLIENT_ID={self.client_id}",
-            f"    export AZURE_CLIENT_SECRET={self.client_secret}",
-            f"    export NODE_EXTRA_CA_CERTS={ca_file} REQUESTS_CA_BUNDLE={ca_file} SSL_CERT_FILE={ca_file}",
-            "",
-            "Python:",
-            "    credential = ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,",
-            f'        authority="{self.address}", disable_instance_discovery=True)',
-            f'    SecretClient("{self.address}", credential, verify_challenge_resource=False)',
-            "JavaScript:",
-            "    new ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,",
-            f'        {{ authorityHost: "{self.address}", disableInstanceDiscovery: true }})',
-            f'    new SecretClient("{self.address}", credential, {{ disableChallengeResourceVerification: true }})',
-            "",
-            f"Where names under localhost resolve, https://<vault>.vault.localhost:{port} needs neither switch",
-            "for the challenge.",
-        ))
+        return f"""Python:
+    credential = ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,
+        authority="{self.address}", disable_instance_discovery=True)
+    SecretClient("{self.address}", credential, verify_challenge_resource=False)
+JavaScript:
+    new ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,
+        {{ authorityHost: "{self.address}", disableInstanceDiscovery: true }})
+    new SecretClient("{self.address}", credential, {{ disableChallengeResourceVerification: true }})
+
+Where names under localhost resolve, https://<vault>.vault.localhost:{port} needs neither
+switch for the challenge."""
 
 
 def _host(request: Request) -> str:
