@@ -220,7 +220,8 @@ def run(folder: str, kills: int, mode: str, seed: int) -> Counts:
 if __name__ == "__main__":
     mode_ = sys.argv[3] if len(sys.argv) > 3 else "secrets"
     result = run(sys.argv[1], int(sys.argv[2]), mode_, int(sys.argv[4]) if len(sys.argv) > 4 else 0)
+    applied = f"; of these calls {result.applied} had been applied" if mode_ == "secrets" else ""
     sys.stdout.write(
         f"{result.kills} kills, {result.in_call} inside a call, {result.in_commit} between the first byte written and"
-        f" the acknowledgement; of these calls {result.applied} had been applied\n{json.dumps(result._asdict())}\n"
+        f" the acknowledgement{applied}\n{json.dumps(result._asdict())}\n"
     )

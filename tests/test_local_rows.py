@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sqlite3
 from contextlib import closing
@@ -320,6 +321,7 @@ def test_no_value_is_in_the_file(tmp_path: Path) -> None:
 # -- round trip -------------------------------------------------------------------------
 
 _MEMORY = Store(MemoryDatabase())
+atexit.register(_MEMORY.close)
 TEXT = st.text(st.characters(codec="utf-8"))
 
 

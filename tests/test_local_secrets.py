@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -40,9 +41,10 @@ def new(value: str | bytes = "value", *, if_absent: bool = False) -> NewSecret:
 
 
 @pytest.fixture
-def secrets() -> SecretStore:
+def secrets() -> Iterator[SecretStore]:
     """An empty store in memory."""
-    return SecretStore(Store(MemoryDatabase()), 7)
+    with closing(Store(MemoryDatabase())) as store:
+        yield SecretStore(store, 7)
 
 
 @pytest.fixture
