@@ -16,9 +16,10 @@ from keyring.errors import KeyringError
 from kmsbridge import Code, KMSError
 from kmsbridge._config import parse_url
 from kmsbridge._model import NewSecret
-from kmsbridge_local import _database, _files, configure, decoder
-from kmsbridge_local._database import APPLICATION_ID, MIGRATIONS, FileDatabase
+from kmsbridge_local import _files, _schema, configure, decoder
+from kmsbridge_local._database import FileDatabase
 from kmsbridge_local._root_key import FILE_VARIABLE, PREFIX, VARIABLE, RootKeySource, from_text, new_root_key, to_text
+from kmsbridge_local._schema import APPLICATION_ID, MIGRATIONS
 from kmsbridge_local._secrets import SecretStore
 from kmsbridge_local._store import Store
 
@@ -301,7 +302,7 @@ def test_a_newer_format_is_refused(path: str) -> None:
 def test_an_older_format_is_brought_up_to_date(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps that are missing are run, once, and what was there stays."""
     put(path)
-    monkeypatch.setattr(_database, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE later (a); INSERT INTO later VALUES (1);"))
+    monkeypatch.setattr(_schema, "MIGRATIONS", (*MIGRATIONS, "CREATE TABLE later (a); INSERT INTO later VALUES (1);"))
     assert get(path) == "value"
     assert get(path) == "value"
     with closing(sqlite3.connect(path)) as raw:
@@ -314,7 +315,7 @@ def test_a_migration_that_fails_changes_nothing(path: str, monkeypatch: pytest.M
     """All missing steps are one transaction."""
     put(path)
     broken = "CREATE TABLE later (a); INSERT INTO nowhere VALUES (1);"
-    monkeypatch.setattr(_database, "MIGRATIONS", (*MIGRATIONS, broken))
+    monkeypatch.setattr(_schema, "MIGRATIONS", (*MIGRATIONS, broken))
     assert code(lambda: get(path)) == "StoreCorrupt"
     monkeypatch.undo()
     assert get(path) == "value"

@@ -1,4 +1,4 @@
-"""The SQLite database of a store: its schema, and how it is made and opened."""
+"""The SQLite database of a store: how it is made and opened, and what it says of its root key."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from urllib.parse import quote
 
 from kmsbridge_local._box import subkey
 from kmsbridge_local._errors import StoreError
-from kmsbridge_local._files import (
-    check_folder,
-    folder_lock,
-    make_folder,
-    publish,
-    remove,
-    status_of,
-    write_new,
-)
+from kmsbridge_local._files import check_folder, folder_lock, make_folder, publish, remove, status_of, write_new
 from kmsbridge_local._root_key import RootKeySource, new_root_key
+from kmsbridge_local._schema import APPLICATION_ID, migrate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,69 +20,7 @@ if TYPE_CHECKING:
 
     from kmsbridge_local._files import TimeLeft
 
-APPLICATION_ID = int.from_bytes(b"kmsb", "big")
 _SALT_BYTES = 32
-
-FORMAT_1 = """
-CREATE TABLE meta (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    salt BLOB NOT NULL,
-    key_check BLOB NOT NULL,
-    checksum BLOB NOT NULL
-) STRICT;
-CREATE TABLE secrets (
-    name TEXT PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    latest INTEGER NOT NULL,
-    deleted_at INTEGER,
-    purge_at INTEGER,
-    mac BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX secrets_to_purge ON secrets (purge_at) WHERE purge_at IS NOT NULL;
-CREATE TABLE secret_versions (
-    secret TEXT NOT NULL REFERENCES secrets (id) ON DELETE CASCADE,
-    ordinal INTEGER NOT NULL,
-    version TEXT NOT NULL,
-    enabled INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    content_type TEXT,
-    tags TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
-    expires_at INTEGER,
-    box BLOB NOT NULL,
-    PRIMARY KEY (secret, ordinal),
-    UNIQUE (secret, version)
-) STRICT;
-"""
-"""Times are microseconds since 1970, `expires_at` seconds; `tags` is a JSON object."""
-FORMAT_2 = """
-CREATE TABLE keys (
-    name TEXT PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    latest INTEGER NOT NULL,
-    spec TEXT NOT NULL,
-    enabled INTEGER NOT NULL,
-    tags TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    purge_at INTEGER,
-    mac BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX keys_to_purge ON keys (purge_at) WHERE purge_at IS NOT NULL;
-CREATE TABLE key_versions (
-    key TEXT NOT NULL REFERENCES keys (id) ON DELETE CASCADE,
-    ordinal INTEGER NOT NULL,
-    version TEXT NOT NULL,
-    enabled INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    box BLOB NOT NULL,
-    PRIMARY KEY (key, ordinal),
-    UNIQUE (key, version)
-) STRICT;
-"""
-"""Adds keys."""
-MIGRATIONS = (FORMAT_1, FORMAT_2)
-"""What leads from each format to the next; the format is how many have been run."""
 
 
 class Stored(NamedTuple):
@@ -173,7 +104,7 @@ class FileDatabase:
             status_of(self.path + suffix)
         connection = _opened(self.path, time_left)
         try:
-            _migrate(connection, self.path)
+            migrate(connection, self.path)
         except BaseException:
             connection.close()
             raise
@@ -220,7 +151,7 @@ class FileDatabase:
             connection = _opened(temporary, time_left)
             try:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                _migrate(connection, temporary)
+                migrate(connection, temporary)
                 keep(connection, Stored.of(root_key, os.urandom(_SALT_BYTES)))
             finally:
                 connection.close()
@@ -244,7 +175,7 @@ class MemoryDatabase:
         """The one connection."""
         connection = _opened(None, time_left)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _migrate(connection, "memory:")
+        migrate(connection, "memory:")
         keep(connection, Stored.of(self._root_key, os.urandom(_SALT_BYTES)))
         return connection
 
@@ -275,35 +206,3 @@ def _opened(path: str | None, time_left: TimeLeft) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the database to the format of this release.
-
-    Raises:
-        StoreError: It is of a later release, or no store at all.
-    """
-
-    def format_of() -> int:
-        [number] = connection.execute("PRAGMA user_version").fetchone()
-        if number > len(MIGRATIONS):
-            raise StoreError(
-                "StoreNewerFormat", f"{path} has format {number}, and this kmsbridge reads up to {len(MIGRATIONS)}"
-            )
-        return int(number)
-
-    [application] = connection.execute("PRAGMA application_id").fetchone()
-    if application != APPLICATION_ID:
-        raise StoreError("NotAStore", f"{path} is a database, and not of kmsbridge")
-    connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if format_of() == len(MIGRATIONS):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in "".join(MIGRATIONS[format_of() :]).split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
