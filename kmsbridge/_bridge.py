@@ -105,11 +105,12 @@ def _unhealthy(error: KMSError) -> Health:
     code, category = error.code, error.category
     key_trouble = code in (Code.KEY_ACCESS_REVOKED, Code.KEY_VERSION_UNUSABLE, Code.DEPENDENCY_UNAVAILABLE)
     unreachable = code in (Code.NETWORK_ERROR, Code.TIMEOUT)
+    known = key_trouble or (category is Category.PERMISSION_DENIED and code is not Code.NETWORK_FORBIDDEN)
     answered = error.http_status is not None
     return Health(
         provider=error.provider or "",
         reachable=False if unreachable else True if answered or key_trouble else None,
-        authenticated=False if category is Category.AUTHENTICATION else True if key_trouble else None,
+        authenticated=False if category is Category.AUTHENTICATION else True if known else None,
         key_usable=False if key_trouble else None,
         code=code,
         fault=error.fault,

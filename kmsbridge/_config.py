@@ -260,10 +260,10 @@ def parse_url(url: str) -> Location:
     rest, question, query = rest.partition("?")
     host = ""
     if rest.startswith("//"):
+        if "@" in rest:  # anywhere: a password may hold the '/' that ends the host
+            raise _malformed("it names a user; credentials do not belong in a URL (write any other '@' as %40)")
         host, slash, path = rest[2:].partition("/")
         rest = slash + path
-    if "@" in host:
-        raise _malformed("it names a user; credentials do not belong in a URL")
     if "%00" in rest + query:
         raise _malformed("it holds a NUL character")
     parameters: dict[str, str] = {}

@@ -56,8 +56,18 @@ class Secret:
 
     @property
     def bytes(self) -> bytes:
-        """The value as bytes; text is encoded as UTF-8."""
-        return self.value.encode() if isinstance(self.value, str) else self.value
+        """The value as bytes; text is encoded as UTF-8.
+
+        Raises:
+            InvalidRequestError: The value is text that holds half a surrogate pair.
+        """
+        if not isinstance(self.value, str):
+            return self.value
+        try:
+            return self.value.encode()
+        except UnicodeEncodeError:
+            pass  # raised below: the exception of the encoder carries the value
+        raise invalid(f"the value of secret {self.name!r} is no text that has bytes", remediation="Read .value.")
 
     def json(self) -> Any:
         """The value, parsed as JSON.

@@ -286,10 +286,10 @@ def test_health_never_raises_and_claims_no_more_than_is_known(script: Script, co
         assert health.reachable is (True if key_trouble or status else None)
     if TAXONOMY[code].category == "authentication":
         assert health.authenticated is False
-    elif key_trouble:
+    elif key_trouble or code in ("access_denied", "condition_not_met"):
         assert health.authenticated is True
     else:
-        assert health.authenticated is not False
+        assert health.authenticated is None
     assert json.loads(json.dumps(health.to_dict()))["healthy"] is False
 
 

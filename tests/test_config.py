@@ -310,6 +310,7 @@ def test_a_url_is_taken_apart(url: str, scheme: str, host: str, path: str, param
     ("x://u:p@h", "names a user"),
     ("x://u@h", "names a user"),
     ("x://@h", "names a user"),
+    ("x://u:pa/ss@h", "names a user"),
     ("x:?", "name=value"),
     ("x:?a", "name=value"),
     ("x:?=a", "name=value"),

@@ -131,3 +131,12 @@ def test_health_is_true_or_says_why_not() -> None:
         "code": "timeout", "fault": "network", "message": "late", "remediation": "Wait.", "identity": None,
         "elapsed": 2.0,
     }
+
+
+def test_text_without_bytes_is_refused_without_showing_it() -> None:
+    """Half a surrogate pair, as a backend's JSON can hold, has no bytes; the encoder's exception would carry it."""
+    secret = Secret("billing/db", "7", f"{CANARY}\ud800")
+    with pytest.raises(InvalidRequestError) as caught:
+        _ = secret.bytes
+    assert CANARY not in str(caught.value)
+    assert caught.value.__context__ is None
