@@ -89,7 +89,7 @@ _OAUTH: tuple[Rule, ...] = (
 def _behind(rule: Rule) -> Rule:
     """The same failure on the way to the token source: it hides in the text of an authentication failure."""
     return rule._replace(
-        says=rf"Authentication failed: .{{0,400}}?(?:{rule.says})",
+        says=rf"Authentication failed: (?:(?!Authentication failed).){{0,400}}?(?:{rule.says})",
         outcome=_NOT_SENT,
         sentence="the token source could not be reached",
         remediation="Check name resolution, route, proxy and TLS to the address that gives the tokens.",

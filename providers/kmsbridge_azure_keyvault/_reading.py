@@ -80,7 +80,7 @@ def read(answer: Answer, table: Codes) -> Reading:
         if isinstance(body, dict):
             found = _tree(body, success)
         elif not success:
-            texts.insert(0, _page(answer.body, found))
+            texts.insert(0, _page(answer.body, found, table.known))
     if answer.exception is not None and (success or answer.status is None):
         texts.append(told(answer.exception))
     says = _plain(found.words)
@@ -117,19 +117,19 @@ def _plain(words: list[str]) -> str:
     return " ".join(says.split())
 
 
-def _page(body: bytes, found: _Found) -> str:
+def _page(body: bytes, found: _Found, known: Collection[str]) -> str:
     """A body that is no JSON object: text, JSON that is broken or too deep, or a page.
 
     Of a page nothing is read: its words are not the vendor's.
     """
     text = body[:MAX_BODY].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if text.startswith(("{", "[")):
-        found.codes.extend(ordered(_ANY_CODE.findall(text), ()))
+        found.codes.extend(ordered([code for code in _ANY_CODE.findall(text) if code.lower() in known], ()))
     elif text.startswith("<"):
         head = text[:_MAX_SAYS].lower()
         if "<html" in head or "<!doctype" in head:
             return "<html>"
-    return text
+    return text if " " in text else ""  # such as null
 
 
 def _tree(body: dict[str, object], success: bool) -> _Found:

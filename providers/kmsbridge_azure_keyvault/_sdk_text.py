@@ -2,7 +2,8 @@
 
 Key Vault's answers reach logs as the SDKs of seven languages print them, through Terraform,
 the CLI and PowerShell. They share labels ("Code:", "StatusCode=", "ErrorCode:") more than
-a form, so labels are what is looked for. Nothing found here is trusted.
+a form, so labels are what is looked for. Whatever stands behind a label in a text may be
+anybody's: only codes of the table are taken from it.
 """
 
 from __future__ import annotations
@@ -72,13 +73,14 @@ def printed(text: str, known: Collection[str], generic: Collection[str]) -> Prin
 
     Args:
         text: As printed, and `clipped`.
-        known: The codes of the rule table, in lower case: found also where no label stands before them.
+        known: The codes of the rule table, in lower case; only these are found, where need be without a label.
         generic: Those of them that mean several things: they are outer, wherever they stand.
     """
-    codes = [next(filter(None, found)) for found in _LABELLED.findall(text)]
-    if not any(code.lower() in known for code in codes):
-        codes += [word for word in re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", text) if word.lower() in known]
-    codes = ordered([code for code in codes if not code.isdigit()], generic)
+    found = [next(filter(None, groups)) for groups in _LABELLED.findall(text)]
+    codes = [code for code in found if code.lower() in known]
+    if not codes:
+        codes = [word for word in re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", text) if word.lower() in known]
+    codes = ordered(codes, generic)
     return Printed(
         _status(text),
         (*codes, *numbered(text)),
