@@ -83,6 +83,7 @@ class Control:
 
     def _is_ours(self, host: str) -> bool:
         name, _, port = host.rpartition(":")
+        name = name.removeprefix("[").removesuffix("]")
         wanted = self._emulator.names
         known = name.lower() in wanted or f"*.{name.lower().partition('.')[2]}" in wanted
         return port == str(self._emulator.port) and known

@@ -156,9 +156,9 @@ class Emulator:
         """Let requests fail.
 
         Args:
-            operation: A name from the backend's table; ``*`` for every admitted request,
-                ``Challenge`` for requests that are not admitted, ``Connect`` for connections
-                before TLS.
+            operation: A name from the backend's table; ``*`` for every admitted request but
+                those for tokens and the like, ``Challenge`` for requests that are not admitted,
+                ``Connect`` for connections before TLS.
             with_: The name of a documented error of the backend, or what shall happen instead.
             times: How many requests meet it; None for all that come.
             probability: Of each request to meet it, above 0 and at most 1.
@@ -233,8 +233,11 @@ class Emulator:
         backend.identify(request)
         seen = self.requests.add(request)
         refused = backend.admit(request)
-        operation = CHALLENGE if refused is not None else request.operation.name if request.operation else ""
-        rule = self._failures.take(operation, request.resource)
+        known = request.operation
+        operation = CHALLENGE if refused is not None else known.name if known is not None else ""
+        rule = self._failures.take(
+            operation, request.resource, auxiliary=known is not None and known.auxiliary
+        )
         if rule is None:
             response = refused or backend.apply(request)
             seen.status = response.status

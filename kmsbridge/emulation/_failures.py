@@ -18,7 +18,7 @@ CONNECT = "Connect"
 CHALLENGE = "Challenge"
 """The name under which a request can fail that the backend does not admit: one without a token, for example."""
 ANY = "*"
-"""Every request that the backend admits, whatever its operation."""
+"""Every request that the backend admits, whatever its operation, unless that is auxiliary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +128,12 @@ class Failures:
             raise ValueError("a connection can only hang, close, be reset or delayed, or answer garbage")
         self._rules.append(rule)
 
-    def take(self, operation: str, resource: str) -> Rule | None:
+    def take(self, operation: str, resource: str, *, auxiliary: bool = False) -> Rule | None:
         """The rule that this request meets, counted as used; None if it meets none."""
+        special = auxiliary or operation in (CONNECT, CHALLENGE)
         for rule in self._rules:
-            anything = rule.operation == ANY and operation not in (CONNECT, CHALLENGE)
-            if not (anything or rule.operation == operation) or rule.resource not in (None, resource):
+            fits = not special if rule.operation == ANY else rule.operation == operation
+            if not fits or rule.resource not in (None, resource):
                 continue
             if rule.probability < 1 and self._random.random() >= rule.probability:
                 continue

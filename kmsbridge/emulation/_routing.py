@@ -21,6 +21,8 @@ class Operation:
     """A template: ``/secrets/{name}/{version?}``. A segment in braces may be empty, one with ``?`` may be missing."""
     since: str = ""
     """The first version of the API that has it; empty for all."""
+    auxiliary: bool = False
+    """Whether it belongs to what surrounds the service, such as a token endpoint: a failure of ``*`` spares it."""
 
 
 class Router:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+from weakref import WeakSet
 
 from kmsbridge.emulation._connection import Connection, reset
 from kmsbridge.emulation._failures import Close, Delay, Garbage, Hang, Reset
@@ -25,6 +27,9 @@ MAX_CONNECTIONS = 4096
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+_SERVERS: WeakSet[Server] = WeakSet()
+
+
 class Server:
     """Accepts connections and lets `answer` say what becomes of each request.
 
@@ -42,9 +47,11 @@ class Server:
         self._connecting = connecting
         self._tls = tls
         self._listeners: list[socket.socket] = []
+        self._sockets: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._accepted = 0
+        _SERVERS.add(self)
 
     def listen(self, host: str, port: int) -> int:
         """Bind and listen; port 0 stands for a free one. The port."""
@@ -78,6 +85,11 @@ class Server:
         for listener in self._listeners:
             listener.close()
 
+    def forget(self) -> None:
+        """Let go of every socket in a forked child, which would keep open what the parent closes."""
+        for each in (*self._listeners, *self._sockets):
+            each.close()
+
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -98,6 +110,13 @@ class Server:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, connection: socket.socket, number: int) -> None:
+        self._sockets.add(connection)
+        try:
+            await self._converse(connection, number)
+        finally:
+            self._sockets.discard(connection)
+
+    async def _converse(self, connection: socket.socket, number: int) -> None:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not await self._let_in(connection):
@@ -146,3 +165,12 @@ class Server:
             case _:
                 pass
         return False
+
+
+def _forget_all() -> None:
+    for server in _SERVERS:
+        server.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -34,13 +34,13 @@ class VaultOperation(Operation):
 def _secret(
     name: str, method: str, path: str, verb: str, action: str, internal: str = "", since: str = ""
 ) -> VaultOperation:
-    return VaultOperation(name, method, path, since, f"secrets {verb}", f"secrets/{action}", internal, "vault")
+    return VaultOperation(name, method, path, since, False, f"secrets {verb}", f"secrets/{action}", internal, "vault")
 
 
 def _key(
     name: str, method: str, path: str, verb: str, action: str, internal: str = "", on: str = "both", since: str = ""
 ) -> VaultOperation:
-    return VaultOperation(name, method, path, since, f"keys {verb}", action, internal, on)
+    return VaultOperation(name, method, path, since, False, f"keys {verb}", action, internal, on)
 
 
 SECRETS = (
@@ -97,10 +97,10 @@ KEYS = (
 
 IDENTITY = (
     # The identity service, which the same address answers for.
-    Operation("InstanceDiscovery", "GET", "/common/discovery/instance"),
-    Operation("OpenIdConfiguration", "GET", "/{tenant}/v2.0/.well-known/openid-configuration"),
-    Operation("SigningKeys", "GET", "/{tenant}/discovery/v2.0/keys"),
-    Operation("Token", "POST", "/{tenant}/oauth2/v2.0/token"),
+    Operation("InstanceDiscovery", "GET", "/common/discovery/instance", auxiliary=True),
+    Operation("OpenIdConfiguration", "GET", "/{tenant}/v2.0/.well-known/openid-configuration", auxiliary=True),
+    Operation("SigningKeys", "GET", "/{tenant}/discovery/v2.0/keys", auxiliary=True),
+    Operation("Token", "POST", "/{tenant}/oauth2/v2.0/token", auxiliary=True),
 )
 
 OPERATIONS = (*SECRETS, *KEYS, *IDENTITY)
