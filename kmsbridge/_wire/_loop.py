@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
 import math
 import os
+import select
 import socket
 from contextvars import ContextVar
 from weakref import WeakSet
@@ -135,7 +137,7 @@ class AsyncWire(Ends):
             method,
             URL(f"{url[: url.index('://')]}://{_netloc(origin.host, origin.port)}{path}", encoded=True),
             headers=fields,
-            data=body or None,
+            data=io.BytesIO(body) if len(body) > CHUNK else body or None,
             allow_redirects=False,
             ssl=self._tls() if origin.secure else True,
             timeout=timed,
@@ -155,18 +157,11 @@ class AsyncWire(Ends):
     def _session_here(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._session is None:
-            connector = _Connector(
-                limit=0,
-                limit_per_host=CONNECTIONS,
-                keepalive_timeout=IDLE_SECONDS,
-                resolver=aiohttp.ThreadedResolver(),  # the system's, as in the sync half
-                socket_factory=self._socket,
-            )
             options: dict[str, Any] = {}
             if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters:  # as many as fit, as before it
                 options["max_headers"] = MAX_FIELD
             self._session = aiohttp.ClientSession(
-                connector=connector,
+                connector=_Connector(self._sockets),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_NOT_ADDED,
                 auto_decompress=False,
@@ -181,12 +176,6 @@ class AsyncWire(Ends):
         elif self._loop is not loop:
             raise RuntimeError("this wire belongs to another event loop")
         return self._session
-
-    def _socket(self, info: Any) -> socket.socket:
-        family, kind, protocol, _, _ = info
-        opened = socket.socket(family, kind, protocol)
-        self._sockets.add(opened)
-        return opened
 
     async def close(self) -> None:
         """Close the connections."""
@@ -241,14 +230,46 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 class _Connector(aiohttp.TCPConnector):
     """Tells an attempt when it has its connection: from then on, it may have been sent."""
 
+    def __init__(self, sockets: WeakSet[socket.socket]) -> None:
+        super().__init__(
+            limit=0,
+            limit_per_host=CONNECTIONS,
+            keepalive_timeout=IDLE_SECONDS,
+            resolver=aiohttp.ThreadedResolver(),  # the system's, as in the sync half
+            socket_factory=self._socket,
+        )
+        self._sockets = sockets
+        self._used: set[int] = set()
+
+    def _socket(self, info: Any) -> socket.socket:
+        family, kind, protocol, _, _ = info
+        opened = socket.socket(family, kind, protocol)
+        self._sockets.add(opened)
+        self._used.discard(opened.fileno())
+        return opened
+
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        attempt = _ATTEMPT.get()
-        attempt.phase = Phase.SENT
-        attempt.transport = connection.transport
-        return connection
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            transport = connection.transport
+            if transport is not None:
+                number = transport.get_extra_info("socket").fileno()
+                if number in self._used and _readable(number):  # the server's good-bye, not yet seen by the loop
+                    connection.close()
+                    continue
+                self._used.add(number)
+            attempt = _ATTEMPT.get()
+            attempt.phase = Phase.SENT
+            attempt.transport = transport
+            return connection
+
+
+def _readable(number: int) -> bool:
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _as_broken(attempt: _Attempt, error: Exception) -> Exception:
