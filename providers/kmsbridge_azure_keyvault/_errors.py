@@ -42,6 +42,7 @@ _OPERATIONS = (
 _MALFORMED = (
     r"has invalid value|contains an invalid name|is not base64url|is not a valid argument|can ?not be read|AKV\.SKR\."
     r"|certificate (?:content|with private key)|invalid \w+ (?:definition )?name|must be a GUID|X\.509"
+    r"|cannot be set to false|key size|release policy"
 )
 
 # fmt: off
@@ -178,7 +179,7 @@ _FORBIDDEN = (
     (r"not allowed on an? .{0,20}not.yet.(?:valid|active)|(?:secret|key) (?:that )?is not yet (?:valid|active)",
      _TOO_EARLY),
     (r"lifetime is managed by key vault", _OF_CERTIFICATE),
-    (r"purge protection", _PURGE_PROTECTED),
+    (r"purge protection is enabled|because (?:of )?purge protection", _PURGE_PROTECTED),
     (r"is forbidden on pending|pending (?:key vault )?(?:certificate|object|operation)", _PENDING),
     (r"is not permitted on this key", _NO_OPERATION),
     (r"is not enabled for this vault", _NOT_OFFERED),
@@ -221,7 +222,7 @@ _UNAUTHORIZED = (
     (r"error validating token|signature validation failed|token validation failed|malformed", _BAD_TOKEN),
 )
 _ANYWHERE = (  # where only words are left, these say it too
-    (r"too many requests were received|LimitReached", _THROTTLED),
+    (r"too many requests|LimitReached", _THROTTLED),
     (r"read.only (?:state|mode)", _READ_ONLY),
     (r"\(name/id\) (?:https?://[^\s/]+/\w+/)?[^\s/]+/[^\s/]+ was not found", _VERSION),
     (r"deleted (?:secret|key|certificate) not found", _NONE_DELETED),
@@ -230,6 +231,9 @@ _ANYWHERE = (  # where only words are left, these say it too
     (r"cannot decrypt backup blob", Rule(None, Code.INVALID_ARGUMENT, sentence="the backup was not made for this place",
                                          remediation="Restore it to a vault of the same subscription and geography.")),
     (_MALFORMED, Rule(None, Code.INVALID_ARGUMENT)),
+    # Resource Manager, where a relay has left its code out
+    (r"resource group .{1,100} could not be found", Rule(None, Code.NOT_FOUND, doc_url=_COMMON)),
+    (r"\bvault\b.{1,100} (?:could not be|was not) found", Rule(None, Code.CONTAINER_NOT_FOUND)),
     (r"subscription registration|to use namespace 'Microsoft\.KeyVault'", Rule(None, Code.UNSUPPORTED)),
 )
 

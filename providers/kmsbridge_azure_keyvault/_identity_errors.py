@@ -138,7 +138,8 @@ WORDED: tuple[Rule, ...] = (
               r"cache"
               r"|(?:az(?:ure)?|azd) ?(?:CLI|PowerShell)? not found on path|please run '?az(?:d auth)? "
               r"login|Connect-AzAccount"
-              r"|failed to invoke (?:the )?(?:Azure|PowerShell)|PowerShell is not installed|Az\.Accounts? module"
+              r"|failed to invoke (?:the )?(?:Azure|PowerShell)|Azure (?:CLI|PowerShell)\b.{0,40} not (?:be "
+              r"found|installed)|PowerShell is not installed|Az\.Accounts? module"
               r"|multiple accounts|EnvironmentCredential\b|workload options are not fully|not logged in"),
     # the token of a federated identity is a file; azure-identity lets the error of open() pass
     Rule(None, Code.CREDENTIAL_UNAVAILABLE, says=r"FileNotFoundError|PermissionError",

@@ -32,7 +32,7 @@ TRANSPORT: tuple[Rule, ...] = (
               r"_]failed|SSLCertVerificationError|ClientConnectorCertificateError|CertificateError"
               r"|self.signed certificate|SELF_SIGNED_CERT|unable to (?:get local issuer|verify the first) certificate"
               r"|UNABLE_TO_(?:VERIFY|GET_ISSUER)|CERT_HAS_EXPIRED|ALTNAME_INVALID|\bx509: "
-              r"|remote certificate (?:is|was)|PKIX path|could not establish trust",
+              r"|hostname .{1,100} doesn't match|remote certificate (?:is|was)|PKIX path|could not establish trust",
          sentence="the TLS certificate of the address is not trusted", remediation=_TLS),
     Rule(None, Code.NETWORK_ERROR, action=_NEVER, outcome=_NOT_SENT, says=r"SSL module is not available",
          sentence="this Python has no TLS", remediation="Use a Python that is built with OpenSSL."),
@@ -84,7 +84,7 @@ TRANSPORT: tuple[Rule, ...] = (
     # a body that is not what its type says; with its answer's status where there is one
     Rule(None, Code.INTERNAL_ERROR, says=r"\bDecodeError\b|JSONDecodeError|DeserializationError|UnicodeDecodeError",
          sentence="the backend answered success without what it must hold"),
-    Rule(None, Code.NETWORK_ERROR, outcome=_UNKNOWN, says=r"\bServiceRequestError\b"),
+    Rule(None, Code.NETWORK_ERROR, outcome=_UNKNOWN, says=r"\bServiceRequestError\b|max retries exceeded"),
 )
 """Tried where no code and no other words say what happened."""
 # fmt: on
