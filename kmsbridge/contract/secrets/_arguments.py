@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, cast
 
@@ -10,33 +9,13 @@ import pytest
 
 from kmsbridge import Code, Outcome
 from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._wrong import TAGS, TIMEOUTS
 from kmsbridge.contract.secrets._acts import SecretCases
 
 if TYPE_CHECKING:
     from kmsbridge.contract._views import BridgeView
     from kmsbridge.contract._witness import Canary
 
-_TIMEOUTS: dict[str, object] = {
-    "zero": 0,
-    "negative": -1.0,
-    "not a number": math.nan,
-    "infinite": math.inf,
-    "True": True,
-    "text": "5",
-    "list": [5],
-}
-_TAGS: dict[str, object] = {
-    "a tag that is no text": {5: "value"},
-    "a value that is no text": {"team": 5},
-    "an empty tag": {"": "value"},
-    "a long tag": {"t" * 257: "value"},
-    "a long value": {"team": "v" * 257},
-    "a newline": {"team": "a\nb"},
-    "a NUL": {"team": "a\0b"},
-    "a list": ["team"],
-    "text": "team",
-    "a number": 5,
-}
 _EXPIRIES: dict[str, object] = {
     "no zone": datetime(2099, 1, 1),  # noqa: DTZ001 - that is what is wrong with it
     "a date": date(2099, 1, 1),
@@ -51,20 +30,20 @@ _CONTENT_TYPES: dict[str, object] = {"empty": "", "a newline": "text/plain\r\nx:
 class ArgumentCases(SecretCases):
     """Cases about wrong arguments."""
 
-    @pytest.mark.parametrize("kind", _TIMEOUTS)
+    @pytest.mark.parametrize("kind", TIMEOUTS)
     async def test_what_is_no_timeout_is_refused(
         self, bridge: BridgeView, canary: Canary, operation: str, kind: str
     ) -> None:
         """A timeout is a positive, finite number of seconds."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
-            await self.act(bridge.secrets, operation, canary, timeout=cast("float", _TIMEOUTS[kind]))
+            await self.act(bridge.secrets, operation, canary, timeout=cast("float", TIMEOUTS[kind]))
         assert [field.path for field in info.value.fields] == ["timeout"]
 
     @needs("set", "tags")
-    @pytest.mark.parametrize("kind", _TAGS)
+    @pytest.mark.parametrize("kind", TAGS)
     async def test_what_are_no_tags_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """Tags map short printable text to short printable text."""
-        tags = cast("dict[str, str]", _TAGS[kind])
+        tags = cast("dict[str, str]", TAGS[kind])
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
             await bridge.secrets.set("some/name", canary.text(), tags=tags)
         assert [field.path for field in info.value.fields] == ["tags"]

@@ -8,26 +8,12 @@ import pytest
 
 from kmsbridge import Code, Outcome, Resource
 from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._wrong import VERSIONS
 from kmsbridge.contract.secrets._acts import SecretCases, drained
 
 if TYPE_CHECKING:
     from kmsbridge.contract._views import BridgeView
     from kmsbridge.contract._witness import Canary
-
-_BAD_VERSIONS: dict[str, object] = {
-    "empty": "",
-    "blank": "a b",
-    "slash": "a/b",
-    "dots": "..",
-    "one dot": ".",
-    "percent": "%2e%2e",
-    "newline": "1\n",
-    "NUL": "1\0",
-    "emoji": "\N{FIRE}",
-    "129 characters": "a" * 129,
-    "int": 1,
-    "bytes": b"1",
-}
 
 
 class VersionCases(SecretCases):
@@ -86,11 +72,11 @@ class VersionCases(SecretCases):
             await bridge.secrets.get("some/name", version)
 
     @needs("get", "set", "get_version")
-    @pytest.mark.parametrize("kind", _BAD_VERSIONS)
+    @pytest.mark.parametrize("kind", VERSIONS)
     async def test_what_is_no_version_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """A malformed version is not sent."""
         await bridge.secrets.set("some/name", canary.text())
-        version = cast("str", _BAD_VERSIONS[kind])
+        version = cast("str", VERSIONS[kind])
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
             await bridge.secrets.get("some/name", version)
         assert [field.path for field in info.value.fields] == ["version"]
