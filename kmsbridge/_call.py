@@ -206,8 +206,9 @@ def check_timeout(timeout: float) -> float:
     Raises:
         InvalidRequestError: It is not a positive number that a clock can count to.
     """
+    hint = "Give seconds, such as 30."
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise invalid(f"timeout must be a number of seconds, not {type(timeout).__name__}", "timeout")
+        raise invalid(f"timeout must be a number of seconds, not {type(timeout).__name__}", "timeout", remediation=hint)
     if not 0 < timeout <= TIMEOUT_MAX:
-        raise invalid("timeout must be a positive number of seconds", "timeout")
+        raise invalid("timeout must be a positive number of seconds", "timeout", remediation=hint)
     return float(timeout)

@@ -452,7 +452,7 @@ class KMSError(Exception):
             "retry after": None if self.retry_after is None else f"{self.retry_after:g} s",
             "outcome": self.outcome.value,
             "resource": None if self.resource is None else str(self.resource),
-            "attempts": f"{self.attempts} in {self.elapsed:.3f} s",
+            "attempts": f"{self.attempts} in {self.elapsed:.3f} s" if self.attempts or self.elapsed else None,
             "request ids": ", ".join(f"{k} {v}" for k, v in self.request_ids.items()),
             "rate limit": None if self.rate_limit is None else _named(self.rate_limit),
             "identity": None if self.identity is None else _named(self.identity),

@@ -116,7 +116,8 @@ class KeyOperations(Operations[KeyAbilities]):
             native = self._about(call, name)
             low, high = self._abilities.min_deletion_days, self._abilities.max_deletion_days
             if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not low <= days <= high):
-                raise invalid(f"days must be a whole number from {low} to {high}", "days")
+                hint = "Leave it out for what the backend has."
+                raise invalid(f"days must be a whole number from {low} to {high}", "days", remediation=hint)
             driver = await _driver(call)
             return self._ours(await driver.schedule_key_deletion(call, native, days))
 
@@ -176,9 +177,14 @@ class KeyOperations(Operations[KeyAbilities]):
             if isinstance(signature, Signature):
                 which, how = which or signature.version, how or signature.algorithm
             elif not isinstance(signature, bytes):
-                raise invalid(f"a signature must be a Signature or bytes, not {type(signature).__name__}", "signature")
+                raise invalid(
+                    f"a signature must be a Signature or bytes, not {type(signature).__name__}",
+                    "signature",
+                    remediation="Pass on what sign gave, or bytes() of it.",
+                )
             if how is None:
-                raise invalid("a signature given as bytes needs algorithm=", "algorithm")
+                hint = 'Give algorithm="ES256", for instance, or the Signature that sign gave.'
+                raise invalid("a signature given as bytes needs algorithm=", "algorithm", remediation=hint)
             native = self._about(call, name, which)
             checked = _checked_algorithm(how)
             hashed = _digest(message, digest, checked)
@@ -310,7 +316,11 @@ class KeyOperations(Operations[KeyAbilities]):
         if isinstance(ciphertext, bytes):
             ciphertext = read(ciphertext)
         elif not isinstance(ciphertext, Ciphertext):
-            raise invalid(f"a ciphertext must be a Ciphertext or bytes, not {type(ciphertext).__name__}", "ciphertext")
+            raise invalid(
+                f"a ciphertext must be a Ciphertext or bytes, not {type(ciphertext).__name__}",
+                "ciphertext",
+                remediation="Pass on what encrypt, wrap or generate_data_key gave, or bytes() of it.",
+            )
         if (ciphertext.provider, ciphertext.key) != (self._calls.provider, native):
             raise Foreign
         return ciphertext
@@ -327,7 +337,7 @@ def encoded_context(context: Mapping[str, str] | None) -> Context:
     if not context:
         return _NO_CONTEXT
     parts: list[bytes] = []
-    fault = ""
+    hint = 'Write context={"tenant": "acme"}, for instance.'
     try:
         for key, value in sorted((key.encode(), value.encode()) for key, value in context.items()):
             parts += len(key).to_bytes(4, "big"), key, len(value).to_bytes(4, "big"), value
@@ -338,7 +348,8 @@ def encoded_context(context: Mapping[str, str] | None) -> Context:
         if len(encoded) <= MAX_CONTEXT:
             return Context(dict(context), encoded)
         fault = f"the context has {len(encoded)} bytes; at most {MAX_CONTEXT} are allowed"
-    raise invalid(fault, "context")
+        hint = "Say less: a name or an id of what the data belongs to."
+    raise invalid(fault, "context", remediation=hint)
 
 
 def _check_bytes(data: bytes, what: str) -> None:
@@ -356,14 +367,17 @@ def _checked_algorithm(algorithm: SignatureAlgorithm | str) -> SignatureAlgorith
 
 def _digest(message: bytes | None, digest: bytes | None, algorithm: SignatureAlgorithm) -> bytes:
     if (message is None) == (digest is None):
-        raise invalid("give either a message or digest=, not both", "message")
+        hint = "Give the message as bytes, or its digest as digest=."
+        raise invalid("either a message or digest= is needed, and not both", "message", remediation=hint)
     if message is not None:
         _check_bytes(message, "message")
         return new_hash(f"sha{algorithm[2:]}", message).digest()
     given = cast("bytes", digest)
     _check_bytes(given, "digest")
     if len(given) * 8 != int(algorithm[2:]):
-        raise invalid(f"{algorithm} signs a digest of {int(algorithm[2:]) // 8} bytes, not {len(given)}", "digest")
+        hint = f"Give the SHA-{algorithm[2:]} of the message, or the message itself."
+        size = int(algorithm[2:]) // 8
+        raise invalid(f"{algorithm} signs a digest of {size} bytes, not {len(given)}", "digest", remediation=hint)
     return given
 
 

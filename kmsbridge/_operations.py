@@ -77,13 +77,19 @@ def checked_tags(tags: Mapping[str, str], limit: int) -> dict[str, str]:
     Raises:
         InvalidRequestError: They are no text, too long or too many.
     """
+    hint = 'Write tags={"team": "payments"}, for instance.'
     if not isinstance(tags, Mapping):
-        raise invalid(f"tags must be a mapping, not {type(tags).__name__}", "tags")
+        raise invalid(f"tags must be a mapping, not {type(tags).__name__}", "tags", remediation=hint)
     for key, value in tags.items():
         if not isinstance(key, str) or not isinstance(value, str):
-            raise invalid("tags must map str to str", "tags")
+            raise invalid("tags must map str to str", "tags", remediation=hint)
         if not 0 < len(key) <= _MAX_TAG or len(value) > _MAX_TAG or not (key + value).isprintable():
-            raise invalid(f"a tag must have 1 to {_MAX_TAG} printable characters, its value at most as many", "tags")
+            raise invalid(
+                f"a tag must have 1 to {_MAX_TAG} printable characters, its value at most as many",
+                "tags",
+                remediation="Shorten it, and take out what does not print.",
+            )
     if len(tags) > limit:
-        raise invalid(f"{len(tags)} tags were given; this backend takes {limit}", "tags")
+        hint = "Give fewer, or put several into one."
+        raise invalid(f"{len(tags)} tags were given; this backend takes {limit}", "tags", remediation=hint)
     return dict(tags)

@@ -179,7 +179,10 @@ class SecretOperations(Operations[SecretAbilities]):
         elif isinstance(value, bytes):
             size, limit = len(value), self._abilities.max_binary or self._abilities.max_value
         else:
-            raise invalid(f"a secret's value must be str or bytes, not {type(value).__name__}", "value")
+            hint = "Write json.dumps(value), or encode it otherwise."
+            raise invalid(
+                f"a secret's value must be str or bytes, not {type(value).__name__}", "value", remediation=hint
+            )
         if size is None:
             raise invalid("the value holds half a surrogate pair: no text", "value", remediation="Give it as bytes.")
         if size > limit:
@@ -196,7 +199,10 @@ class SecretOperations(Operations[SecretAbilities]):
         self._need("content_type")
         limit = self._abilities.max_content_type
         if not isinstance(content_type, str) or not content_type.isprintable() or not 0 < len(content_type) <= limit:
-            raise invalid(f"content_type must be 1 to {limit} printable characters", "content_type")
+            hint = 'Write "application/json", for instance.'
+            raise invalid(
+                f"content_type must be 1 to {limit} printable characters", "content_type", remediation=hint
+            )
         return content_type
 
     def _checked_tags(self, tags: Mapping[str, str] | None) -> Mapping[str, str] | None:
@@ -220,11 +226,12 @@ class SecretOperations(Operations[SecretAbilities]):
             return expires_at.astimezone(UTC).replace(microsecond=0)
         except OverflowError:
             pass
-        raise invalid("expires_at is beyond the calendar in UTC", "expires_at")
+        raise invalid("expires_at is beyond the calendar in UTC", "expires_at", remediation="Give an earlier one.")
 
     def _checked_flag(self, flag: bool, name: str, *, needs: bool = False) -> bool:
         if not isinstance(flag, bool):
-            raise invalid(f"{name} must be True or False, not {type(flag).__name__}", name)
+            hint = f"Write {name}=True or {name}=False."
+            raise invalid(f"{name} must be True or False, not {type(flag).__name__}", name, remediation=hint)
         if flag or needs:
             self._need(name)
         return flag

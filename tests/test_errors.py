@@ -250,6 +250,12 @@ def test_details_says_everything() -> None:
         assert part in details, part
 
 
+def test_details_of_an_explained_answer_count_no_attempts() -> None:
+    """Where nothing was sent and no time passed, there is nothing to say of either."""
+    assert "attempts" not in KMSError().details()
+    assert "attempts: 0 in 0.500 s" in KMSError(elapsed=0.5).details()
+
+
 def test_to_dict_is_json_and_complete() -> None:
     """Every field of an error is in to_dict, and json.dumps takes it as it is."""
     record = full().to_dict()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Protocol, cast
 
 import click
@@ -48,7 +47,7 @@ class RekeyReport(Protocol):
 
 
 class Rekey(Protocol):
-    """How the local provider replaces a root key: ``rekey`` in its module ``_rekey``."""
+    """``rekey`` of a provider whose stores have a root key."""
 
     def __call__(self, settings: Settings, *, timeout: float) -> RekeyReport: ...
 
@@ -78,12 +77,13 @@ def rekey(context: click.Context, *, yes: bool) -> None:
     chosen = context.ensure_object(Chosen)
     location = resolve(chosen.target()).location()
     provider = provider_for(location.scheme)
-    if provider.name != "local":
+    replace = cast("Rekey | None", getattr(provider, "rekey", None))
+    if replace is None:
         raise invalid(f"this is a {provider.name} backend, and only a local store has a root key", "target",
                       remediation="Name a local store by --profile or --url.")
     settings = provider.configure(location)
     confirm("The root key of the store will be replaced", yes=yes)
-    report = _rekeyed(provider, settings, REKEY_SECONDS if chosen.timeout is None else chosen.timeout)
+    report = _rekeyed(provider, replace, settings, REKEY_SECONDS if chosen.timeout is None else chosen.timeout)
     if chosen.json:
         say_json({
             "source": report.source, "rows": report.rows, "key_file": report.key_file,
@@ -98,9 +98,8 @@ def rekey(context: click.Context, *, yes: bool) -> None:
         say(f"It is in {file}")
 
 
-def _rekeyed(provider: Provider, settings: Settings, timeout: float) -> RekeyReport:
+def _rekeyed(provider: Provider, replace: Rekey, settings: Settings, timeout: float) -> RekeyReport:
     """Do it; a failure becomes the error that any call would have raised."""
-    replace = cast("Rekey", import_module(f"kmsbridge_{provider.name}._rekey").rekey)
     failure: Exception
     try:
         return replace(settings, timeout=timeout)

@@ -1,4 +1,4 @@
-"""The embedded provider: secrets in one SQLite file, or in memory, with no service to run.
+"""The embedded provider: secrets and keys in one SQLite file, or in memory, with no service to run.
 
 ``local:`` and ``memory:`` are the same code. Importing this package loads neither
 `sqlite3` nor `cryptography`: they come with the first call, and not in the thread of an
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from kmsbridge._runtime import Runtime
     from kmsbridge_local._config import LocalSettings
     from kmsbridge_local._driver import LocalDriver
+    from kmsbridge_local._rekey import RekeyReport
 
-__all__ = ["configure", "decoder", "name", "open"]
+__all__ = ["configure", "decoder", "name", "open", "rekey"]
 
 name = "local"
 _HEAVY = (
@@ -40,3 +41,10 @@ async def open(settings: LocalSettings, runtime: Runtime) -> LocalDriver:
     from kmsbridge_local._driver import LocalDriver
 
     return LocalDriver(settings, runtime)
+
+
+def rekey(settings: LocalSettings, new_key: str | None = None, *, timeout: float = 300.0) -> RekeyReport:
+    """Seal a whole store anew under another root key; blocking. See `kmsbridge_local._rekey.rekey`."""
+    from kmsbridge_local._rekey import rekey as replace
+
+    return replace(settings, new_key, timeout=timeout)

@@ -63,6 +63,8 @@ RULES = [
          remediation="Check that the path leads to a file, in a folder that this user may read and write."),
     Rule("StoreMissing", Code.CONTAINER_NOT_FOUND, sentence="the file of the store is gone",
          remediation="Put the file back, all of it, while no program uses the store."),
+    Rule("StoreNotFound", Code.CONTAINER_NOT_FOUND, sentence="there is no store at this path",
+         remediation="Check the path; a store is made by the first call to it."),
     Rule("StoreCorrupt", Code.WRONG_STATE, sentence="the file of the store is damaged", remediation=_RESTORE),
     Rule("NotAStore", Code.WRONG_STATE, sentence="the file is not a store of kmsbridge",
          remediation="Name another file, or none, to start a new store."),

@@ -56,7 +56,8 @@ def rekey(settings: LocalSettings, new_key: str | None = None, *, timeout: float
         StoreError: As for any call; the provider's `decoder` knows them.
     """
     if not isinstance(settings.place, str):
-        raise invalid("a store in memory has no root key to replace", "url")
+        hint = "Name a store in a file, such as local:/path/file.db."
+        raise invalid("a store in memory has no root key to replace", "url", remediation=hint)
     deadline = monotonic() + timeout
 
     def time_left() -> float:
@@ -67,7 +68,7 @@ def rekey(settings: LocalSettings, new_key: str | None = None, *, timeout: float
     source = RootKeySource(settings.place, settings.root_key)
     root_key = new_root_key() if new_key is None else from_text(new_key, "the argument")
     if status_of(settings.place) is None:
-        raise StoreError("StoreMissing", f"{settings.place} is not there")
+        raise StoreError("StoreNotFound", f"there is no store at {settings.place}")
     database = FileDatabase(settings.place, source)
     store = Store(database)
     try:
