@@ -237,8 +237,8 @@ def test_rekey_is_for_local_stores(store: Path) -> None:
     assert run("local", "rekey", "--yes", "--profile", "other").status == 2
     ended = run("local", "rekey", "--yes")
     assert (ended.status, store.exists()) == (STATUS[Category.NOT_FOUND], False)
-    assert ended.err.startswith("local local.rekey: ")
-    assert run("local", "rekey", "--yes", "--json").err.count("StoreMissing") == 1
+    assert ended.err.startswith("local local.rekey: there is no store at ")
+    assert run("local", "rekey", "--yes", "--json").err.count("StoreNotFound") == 1
 
 
 # -- on a terminal ----------------------------------------------------------------------
@@ -469,14 +469,15 @@ def test_wrong_usage(arguments: list[str], message: str) -> None:
     assert (ended.status, ended.out) == (2, b"")
     assert ended.err.startswith(message)
     assert re.fullmatch(r".+\n-> .+\n", ended.err)
+    assert "the fields of the error say where" not in ended.err
 
 
 @pytest.mark.usefixtures("store")
 def test_too_large_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe without end is not read to its end."""
-    from kmsbridge.cli import _secrets
+    from kmsbridge.cli import _files
 
-    monkeypatch.setattr(_secrets, "MAX_INPUT", 10)
+    monkeypatch.setattr(_files, "MAX_INPUT", 10)
     ended = run("secrets", "set", "a", "--json", stdin=b"x" * 11)
     assert (ended.status, json.loads(ended.err)["code"]) == (2, "payload_too_large")
 
@@ -491,6 +492,7 @@ def test_exit_statuses_are_a_fixed_table() -> None:
         "not_found": 6, "conflict": 7, "failed_precondition": 8, "throttled": 9, "unavailable": 10, "crypto": 11,
     }  # fmt: skip
     assert set(STATUS) == set(Category)
+    assert _output.NOT_VALID == 20
 
 
 @pytest.mark.parametrize("code", Code)
@@ -597,6 +599,8 @@ def test_what_is_shown_cannot_steer_a_terminal() -> None:
 
 WORDS = [
     *("secrets", "get", "set", "list", "versions", "update", "delete", "deleted", "recover", "purge"),
+    *("keys", "create", "show", "rotate", "enable", "disable", "cancel-deletion", "public-key", "AES_256", "ES256"),
+    *("seal", "unseal", "encrypt", "decrypt", "sign", "verify", "--in", "--out", "--context", "--signature", "--jwk"),
     *("profiles", "health", "codes", "explain", "local", "rekey", "init", "completion", "bash", "a", "a/b", "A"),
     *("--json", "--yes", "--url", "memory:", "local:x", "--profile", "--timeout", "1", "--version", "--help", "-h"),
     *("--tag", "a=b", "--file", "--output", "--status", "404", "--header", "a:b", "--body", "-", "--jsonl", "--"),

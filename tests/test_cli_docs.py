@@ -12,7 +12,7 @@ from kmsbridge import TAXONOMY, Category, Code, Fault, KMSError, Meaning, Outcom
 from kmsbridge._errors import CLASS_OF
 from kmsbridge._explain import explain
 from kmsbridge.cli._app import app
-from kmsbridge.cli._output import BROKEN_PIPE, INTERRUPTED, STATUS
+from kmsbridge.cli._output import BROKEN_PIPE, INTERRUPTED, NOT_VALID, STATUS
 
 DOCS = Path(__file__).parent.parent / "docs"
 ERRORS = (DOCS / "errors.md").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def test_the_page_has_every_exit_status() -> None:
     """docs/cli.md has the table of exit statuses as the code has it."""
     table = rows(CLI.partition("## Errors and exit statuses")[2].partition("\n## ")[0])[2:]
     listed = {int(number): meaning for number, meaning in table}
-    assert set(listed) == {0, *STATUS.values(), INTERRUPTED, BROKEN_PIPE}
+    assert set(listed) == {0, *STATUS.values(), NOT_VALID, INTERRUPTED, BROKEN_PIPE}
     for category, status in STATUS.items():
         assert re.match(rf"{category}\b", listed[status])
 
@@ -67,7 +67,7 @@ def test_the_page_has_every_command() -> None:
     commands = set()
     for name, command in app.commands.items():
         commands |= {f"{name} {inner}" for inner in command.commands} if isinstance(command, click.Group) else {name}
-    listed = re.findall(r"^\| `kmsbridge ([a-z ]+[a-z])\b", CLI, re.MULTILINE)
+    listed = re.findall(r"^\| `kmsbridge ([a-z -]+[a-z])\b", CLI, re.MULTILINE)
     assert sorted(listed) == sorted(commands)
 
 

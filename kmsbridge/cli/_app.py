@@ -10,13 +10,14 @@ import click
 
 import kmsbridge
 from kmsbridge._decode import causes_of
-from kmsbridge._errors import UnknownError, invalid
+from kmsbridge._errors import Code, Outcome, UnknownError, error_for, invalid
 from kmsbridge.cli._codes import codes
 from kmsbridge.cli._demo import demo
 from kmsbridge.cli._emulate import emulate
 from kmsbridge.cli._explain import explain
 from kmsbridge.cli._health import health
 from kmsbridge.cli._help import Group, help_if_alone
+from kmsbridge.cli._keys import keys
 from kmsbridge.cli._local import local
 from kmsbridge.cli._options import target_options
 from kmsbridge.cli._output import BROKEN_PIPE, INTERRUPTED, abandon_output, note, prepare, report, say
@@ -45,7 +46,7 @@ _COMPLETE = "_KMSBRIDGE_COMPLETE"
 @target_options
 @click.pass_context
 def app(context: click.Context, *, version: bool) -> None:
-    """Secrets over several clouds' key services, with one error vocabulary.
+    """Secrets and keys over several clouds' key services, with one error vocabulary.
 
     Which backend is meant is said by --profile or --url, else by KMSBRIDGE_PROFILE, else by the
     file kmsbridge.toml. To start: `kmsbridge init`.
@@ -66,7 +67,7 @@ def completion(shell: str) -> None:
         say(kind(app, {}, NAME, _COMPLETE).source())
 
 
-for _command in (init, secrets, profiles, health, codes, explain, local, demo, emulate):
+for _command in (init, secrets, keys, profiles, health, codes, explain, local, demo, emulate):
     app.add_command(_command)
 
 
@@ -110,6 +111,11 @@ def _ended(arguments: Sequence[str], *, as_json: bool) -> int:
         error = _usage(caught)
     except OSError as caught:
         error = _refused(caught)
+    except MemoryError:
+        error = error_for(
+            Code.PAYLOAD_TOO_LARGE, "there is not enough memory for it", outcome=Outcome.NOT_APPLIED,
+            remediation="Split it, or use a machine with three times its size.",
+        )
     except Exception as caught:  # the law of the command line: two lines, never a traceback
         error = _unexpected(caught)
     return report(error, as_json=as_json)

@@ -14,7 +14,7 @@ from kmsbridge.cli._output import is_terminal, note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -75,6 +75,23 @@ def target_options(command: F) -> F:
     ):
         command = click.option(name, type=kind, expose_value=False, callback=_remember, help=text)(command)
     return command
+
+
+def pairs(given: Iterable[str], option: str) -> dict[str, str] | None:
+    """What an option of the form NAME=VALUE was given; None if nothing.
+
+    Raises:
+        UsageError: One has no equals sign, or two have one name.
+    """
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise click.UsageError(f"{option} takes NAME=VALUE")
+        if name in found:
+            raise click.UsageError(f"{option} names {name!r} twice")
+        found[name] = value
+    return found or None
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")

@@ -33,6 +33,8 @@ STATUS: Mapping[Category, int] = MappingProxyType({
     Category.CRYPTO: 11,
 })
 """The exit status for each category of error; 0 is success. Never renumbered."""
+NOT_VALID = 20
+"""The exit status of `keys verify` for a signature that is not valid: no error."""
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as a shell has it for SIGINT."""
 BROKEN_PIPE = 141
@@ -54,6 +56,15 @@ def is_terminal(stream: IO[str] | None) -> bool:
 def shown(text: str) -> str:
     """The text on one line, without what could steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def plain_text(content: bytes) -> str | None:
+    """The text, if a terminal can show it and nothing in it steers the terminal."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if all(c.isprintable() or c in "\n\t" for c in text) else None
 
 
 def say(text: str) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 from dataclasses import asdict
 from datetime import datetime
 
 import click
 
-from kmsbridge._errors import Code, InvalidRequestError, Outcome, invalid
+from kmsbridge._errors import invalid
+from kmsbridge.cli._files import read_small, write_file
 from kmsbridge.cli._help import Group, help_if_alone
-from kmsbridge.cli._options import Chosen, confirm, target_options, yes_option
-from kmsbridge.cli._output import is_terminal, note, say, say_bytes, say_json, short_time, shown, table
+from kmsbridge.cli._options import Chosen, confirm, pairs, target_options, yes_option
+from kmsbridge.cli._output import is_terminal, note, plain_text, say, say_bytes, say_json, short_time, shown, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kmsbridge import Secret, SecretInfo
-
-MAX_INPUT = 64 * 1024 * 1024
-"""Bytes of a value that are read; every backend takes less."""
 
 
 @click.group(
@@ -57,14 +53,14 @@ def get(context: click.Context, name: str, *, version: str | None, output: str |
     with chosen.bridge() as bridge:
         secret = bridge.secrets.get(name, version)
     if output is not None:
-        _write_file(output, secret.bytes)
+        write_file(output, secret.bytes, private=True)
     if chosen.json:
         say_json(_with_value(secret) if output is None else _without_value(secret))
     elif output is not None:
         note(f"{shown(name)} version {shown(secret.version)} is in {shown(output)}")
     elif not is_terminal(sys.stdout):
         say_bytes(secret.bytes)
-    elif (text := _plain_text(secret)) is not None:
+    elif (text := plain_text(secret.bytes)) is not None:
         say(text)
     else:
         raise invalid(
@@ -110,7 +106,7 @@ def set_(
             remediation="Pipe it in, give --file FILE, or leave both out to be asked for it.",
         )
     chosen = context.ensure_object(Chosen)
-    labels, expiry = _tags(tags), _time(expires_at)
+    labels, expiry = pairs(tags, "--tag"), _time(expires_at)
     with chosen.bridge() as bridge:
         secret = bridge.secrets.set(
             name, _value(file, as_bytes=as_bytes),
@@ -166,7 +162,7 @@ def update(
     """Change what is said of a version; its value stays."""
     if tags and no_tags:
         raise click.UsageError("--tag and --no-tags exclude each other")
-    labels = {} if no_tags else _tags(tags)
+    labels = {} if no_tags else pairs(tags, "--tag")
     chosen = context.ensure_object(Chosen)
     with chosen.bridge() as bridge:
         info = bridge.secrets.update(name, version=version, enabled=enabled, tags=labels, expires_at=_time(expires_at))
@@ -241,46 +237,13 @@ def _value(file: str | None, *, as_bytes: bool) -> str | bytes:
     if file is None and is_terminal(sys.stdin):
         text: str = click.prompt("Value (not shown)", hide_input=True, confirmation_prompt=True, err=True)
         return text.encode("utf-8", "surrogateescape") if as_bytes else text
-    read = _read_file(file) if file not in (None, "-") else _read_stdin()
-    if len(read) > MAX_INPUT:
-        raise InvalidRequestError(
-            f"the value has more than {MAX_INPUT} bytes", code=Code.PAYLOAD_TOO_LARGE, outcome=Outcome.NOT_SENT
-        )
+    read = read_small("-" if file is None else file, "value")
     if as_bytes:
         return read
     try:
         return read.decode()
     except UnicodeDecodeError:
         return read
-
-
-def _read_stdin() -> bytes:
-    if sys.stdin is None:
-        raise invalid("there is no value: standard input is closed", "value",
-                      remediation="Pipe it in, or give --file FILE.")
-    return sys.stdin.buffer.read(MAX_INPUT + 1)
-
-
-def _read_file(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(MAX_INPUT + 1)
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or "no legal path"
-    raise invalid(f"{path!r} cannot be read: {problem}", "file", remediation="Name a file that you can read.")
-
-
-def _tags(given: Iterable[str]) -> dict[str, str] | None:
-    """The tags as a mapping; None where none is given."""
-    tags: dict[str, str] = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not equals:
-            raise click.UsageError("--tag takes NAME=VALUE")
-        if name in tags:
-            raise click.UsageError(f"--tag names {name!r} twice")
-        tags[name] = value
-    return tags or None
 
 
 def _time(text: str | None) -> datetime | None:
@@ -296,27 +259,6 @@ def _time(text: str | None) -> datetime | None:
 
 
 # -- values and lists out ---------------------------------------------------------------
-
-
-def _plain_text(secret: Secret) -> str | None:
-    """The value, if a terminal can show it and nothing in it steers the terminal."""
-    try:
-        text = secret.bytes.decode()
-    except UnicodeDecodeError:
-        return None
-    return text if all(c.isprintable() or c in "\n\t" for c in text) else None
-
-
-def _write_file(path: str, value: bytes) -> None:
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                os.fchmod(stream.fileno(), 0o600)
-            stream.write(value)
-            return
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or "no legal path"
-    raise invalid(f"{path!r} cannot be written: {problem}", "output", remediation="Name a file that you can write.")
 
 
 def _without_value(secret: Secret) -> dict[str, Any]:
