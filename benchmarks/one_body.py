@@ -51,6 +51,7 @@ SETTINGS = SimpleNamespace(
     identity="nobody",
     capabilities=Capabilities(secrets=SecretAbilities(get=True)),
     secret_names=IdentityNames(".+"),
+    key_names=IdentityNames(".+"),
 )
 PROVIDER = SimpleNamespace(
     name="nothing", decoder=Decoder("nothing"), configure=lambda location: location and SETTINGS, open=_open
