@@ -77,10 +77,6 @@ class Answer(NamedTuple):
                 return value
         return None
 
-    def all(self, name: str) -> list[str]:
-        """Every header of that name, given in lower case."""
-        return [value for key, value in self.headers if key.lower() == name]
-
     def json(self) -> object:
         """The body as JSON; None if it is not."""
         import json
@@ -88,8 +84,10 @@ class Answer(NamedTuple):
         body = self.body[:MAX_BODY]
         try:
             return json.loads(body)
-        except (ValueError, RecursionError):
+        except UnicodeDecodeError:
             pass
+        except (ValueError, RecursionError):
+            return None
         try:  # a body with a few bytes that are not UTF-8 still says what is wrong
             return json.loads(body.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
@@ -279,19 +277,26 @@ class Decoder:
             outcome = Outcome.NOT_SENT
         fields: ErrorFields = {
             "provider": self.provider,
-            "provider_codes": tuple(c for code in reading.codes if (c := copied(code, CODE)) is not None),
+            "provider_codes": tuple([code for code in reading.codes if copied(code, CODE) is not None]),
             "http_status": answer.status,
-            "sub_status": sub_status if (sub_status := reading.sub_status) and 0 < sub_status < 1_000_000 else None,
             "retry": retry,
             "outcome": outcome,
             "fault": rule.fault or meaning.fault,
             "remediation": rule.remediation or meaning.remediation,
             "doc_url": rule.doc_url,
-            "fields": tuple(field for field in reading.fields if copied(field.path, PATH) is not None),
-            "identity": reading.identity and Identity(*(copied(part, CODE) for part in reading.identity)),
             "rate_limit": reading.rate_limit,
-            "request_ids": _ids(reading.request_ids.items()) or request_ids(answer),
         }
+        if reading.sub_status is not None and 0 < reading.sub_status < 1_000_000:
+            fields["sub_status"] = reading.sub_status
+        if reading.fields:
+            fields["fields"] = tuple([field for field in reading.fields if copied(field.path, PATH) is not None])
+        if reading.identity is not None:
+            fields["identity"] = Identity(*[copied(part, CODE) for part in reading.identity])
+        ids = {
+            n: v for n, v in reading.request_ids.items() if copied(n, CODE) is not None and copied(v, CODE) is not None
+        }
+        if ids := ids or request_ids(answer):
+            fields["request_ids"] = ids
         if retry.action is not RetryAction.NEVER:
             wait = reading.retry_after
             fields["retry_after"] = wait if wait is not None and 0 <= wait <= MAX_WAIT else retry_after(answer)
@@ -379,11 +384,11 @@ _REQUEST_IDS = frozenset(
 
 def request_ids(answer: Answer) -> dict[str, str]:
     """The request ids in the headers of an answer."""
-    return _ids((name, value) for key, value in answer.headers if (name := key.lower()) in _REQUEST_IDS)
-
-
-def _ids(found: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {n: v for n, v in found if copied(n, CODE) is not None and copied(v, CODE) is not None}
+    found = {}
+    for key, value in answer.headers:
+        if (name := key.lower()) in _REQUEST_IDS and copied(value, CODE) is not None:
+            found[name] = value
+    return found
 
 
 def read_json(answer: Answer) -> Reading:
@@ -398,44 +403,49 @@ def read_json(answer: Answer) -> Reading:
     error = member(body, "error")
     node: object = error if isinstance(error, dict) else body
     codes: list[str] = []
-    says: list[str] = [answer.text[:MAX_BODY]]
+    says: list[str] = [answer.text[:MAX_BODY]] if answer.text else []
     while isinstance(node, dict) and len(codes) < 16:
         if isinstance(code := member(node, "code"), str):
             codes.append(code)
         if isinstance(words := member(node, "message"), str):
             says.append(words)
         node = member(node, "innererror")
-    return Reading(tuple(codes), says="\n".join(filter(None, says)))
+    return Reading(tuple(codes), says="\n".join(says))
 
 
 def member(node: Mapping[str, Any], name: str) -> object:
     """A member of a JSON object by its name in any case; None where there is none."""
     if name in node:
         return node[name]
-    return next((value for key, value in node.items() if key.lower() == name), None)
+    for key, value in node.items():
+        if key.lower() == name:
+            return value
+    return None
+
+
+_WAITS = ("retry-after-ms", "x-ms-retry-after-ms", "retry-after")
+"""The headers that ask to wait, the most exact first."""
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 def retry_after(answer: Answer) -> float | None:
     """Seconds the server asks us to wait, from the header forms in use; None for what makes no sense."""
-    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
-        waits = [ms / 1000 for value in answer.all(name)[:4] if (ms := _number(value)) is not None]
-        if waits := [wait for wait in waits if wait <= MAX_WAIT]:
+    found = [(name, value) for key, value in answer.headers if (name := key.lower()) in _WAITS]
+    for wanted in _WAITS if found else ():
+        values = [value for name, value in found if name == wanted][:4]
+        if waits := [wait for value in values if (wait := _seconds(wanted, value, answer)) is not None]:
             return max(waits)
-    waits = [wait for value in answer.all("retry-after")[:4] if (wait := _seconds(value, answer)) is not None]
-    return max((wait for wait in waits if wait <= MAX_WAIT), default=None)
+    return None
 
 
-def _number(value: str) -> float | None:
-    return float(value) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value := value.strip()) else None
-
-
-def _seconds(value: str, answer: Answer) -> float | None:
-    if (seconds := _number(value)) is not None:
-        return seconds
-    if (until := _date(value)) is None:
+def _seconds(name: str, value: str, answer: Answer) -> float | None:
+    if _NUMBER.fullmatch(value := value.strip()):
+        wait = float(value) / 1000 if name.endswith("-ms") else float(value)
+        return wait if wait <= MAX_WAIT else None
+    if name.endswith("-ms") or (until := _date(value)) is None:
         return None
     now = answer.received_at if (sent := _date(answer.header("date") or "")) is None else sent
-    return None if now is None else max(0.0, until - now)
+    return None if now is None or until - now > MAX_WAIT else max(0.0, until - now)
 
 
 def _date(value: str) -> float | None:
