@@ -35,7 +35,9 @@ class Listener:
     """A thread for each connection; all end when it is closed."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
+        self.tls = tls
+        self.greeting = b""
+        """Sent as soon as a connection is there, below TLS."""
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -68,9 +70,11 @@ class Listener:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    @property
-    def open(self) -> int:
-        """Connections that the client has not closed."""
+    def open_after(self, few: int) -> int:
+        """Connections that the client has not closed, once there are so few, or after a second."""
+        until = time.monotonic() + 1
+        while len(self._open) > few and time.monotonic() < until:
+            time.sleep(0.005)
         return len(self._open)
 
     def _accept(self) -> None:
@@ -89,9 +93,11 @@ class Listener:
             connection.settimeout(20)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with suppress(OSError):
-                if self._tls is not None:
-                    wrapped = self._tls.wrap_socket(connection, server_side=True)
+                connection.sendall(self.greeting)
+                if self.tls is not None:
+                    wrapped = self.tls.wrap_socket(connection, server_side=True)
                     self._open.add(wrapped)
+                    self._open.discard(connection)
                 self.converse(wrapped)
         finally:
             self._open -= {connection, wrapped}
@@ -143,7 +149,7 @@ class Faults(Listener):
                 return
 
     def _answer(self, connection: socket.socket, path: str, head: bytes, body: bytes) -> bool:
-        name = path.split("?")[0].split("/")[1]
+        name = path.split("?", maxsplit=1)[0].split("/")[1]
         canned = self.answers.get(name)
         if canned is not None:
             connection.sendall(canned if isinstance(canned, bytes) else canned(head, body))
@@ -173,10 +179,10 @@ class Faults(Listener):
             time.sleep(0.1)
             reset(connection)
         elif name == "hang":
-            self.ended.wait(10)
+            until_closed(connection)
         elif name == "hang-body":
             connection.sendall(whole + b"half")
-            self.ended.wait(10)
+            until_closed(connection)
         elif name == "drip-headers":
             self._drip(connection, HEAD % b"200 OK" + b"x" * 1000)
         elif name == "drip-body":
@@ -199,6 +205,12 @@ class Faults(Listener):
         connection.sendall(HEAD % status + b"Content-Length: %d\r\n\r\n" % size)
         for _ in range(size // 100_000):
             connection.sendall(b"z" * 100_000)
+
+
+def until_closed(connection: socket.socket) -> None:
+    """Wait until the other side closes, ten seconds at most."""
+    connection.settimeout(10)
+    connection.recv(1)
 
 
 def reset(connection: socket.socket) -> None:

@@ -295,13 +295,12 @@ def _pieces(
 
 def _read(attempt: Attempt, reply: http.client.HTTPResponse) -> bool:
     """Read the body; False when not all of it was wanted."""
-    while part := reply.read1(CHUNK):
-        if not attempt.add(part):
-            reply.close()
-            return False
-    if reply.length:
-        raise Broken("the body was cut short")
-    reply.close()
+    with reply:
+        while part := reply.read1(CHUNK):
+            if not attempt.add(part):
+                return False
+        if reply.length:
+            raise Broken("the body was cut short")
     return True
 
 
