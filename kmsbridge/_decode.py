@@ -77,6 +77,10 @@ class Answer(NamedTuple):
                 return value
         return None
 
+    def all(self, name: str) -> list[str]:
+        """Every header of that name, given in lower case."""
+        return [value for key, value in self.headers if key.lower() == name]
+
     def json(self) -> object:
         """The body as JSON; None if it is not."""
         import json
