@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 import click
 
-from kmsbridge import Bridge, Code, KMSError, UnsupportedError
+from kmsbridge import Code, KMSError, UnsupportedError
 from kmsbridge._config import FILE_VARIABLE, PROFILE_VARIABLE
+from kmsbridge.cli._demo_cases import MISTAKES, SECONDS, STEPS, offers
 from kmsbridge.cli._help import Command
 from kmsbridge.cli._options import Chosen, connect, json_option
 from kmsbridge.cli._output import note, say, say_json, table
@@ -25,28 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from kmsbridge import Bridge
+    from kmsbridge.cli._demo_cases import Step
+
 APPLICATION = Path(__file__).with_name("demo_app.py")
 """The same file as ``examples/app.py``."""
-NAME = "demo/password"
-SECONDS = 10.0
-"""What one call may take; the application as a whole too."""
-
-
-class Step(NamedTuple):
-    """Something that must work where the backend has the ability."""
-
-    title: str
-    ability: str
-    works: Callable[[Bridge], bool]
-
-
-class Mistake(NamedTuple):
-    """Something that must fail, and with which code."""
-
-    title: str
-    expected: Code
-    ability: str
-    make: Callable[[Bridge, str], object]
 
 
 class Result(NamedTuple):
@@ -58,81 +42,6 @@ class Result(NamedTuple):
     shown: str
     seconds: float
     error: KMSError | None = None
-
-
-def _oldest(bridge: Bridge) -> str:
-    return [info.version or "" for info in bridge.secrets.versions(NAME)][-1]
-
-
-def _deleted_and_purged(bridge: Bridge) -> bool:
-    bridge.secrets.delete(NAME)
-    bridge.secrets.purge(NAME)
-    return NAME not in [info.name for info in bridge.secrets.deleted()]
-
-
-STEPS = (
-    Step("health", "get", lambda bridge: bool(bridge.health(timeout=SECONDS))),
-    Step("set text", "set", lambda bridge: bridge.secrets.set(NAME, "first").value == "first"),
-    Step("set bytes", "set", lambda bridge: bridge.secrets.set(NAME, b"\x00\xff").value == b"\x00\xff"),
-    Step("get", "get", lambda bridge: bridge.secrets.get(NAME).value == b"\x00\xff"),
-    Step("versions", "versions", lambda bridge: len(list(bridge.secrets.versions(NAME))) == 2),
-    Step("get the old version", "get_version",
-         lambda bridge: bridge.secrets.get(NAME, _oldest(bridge)).value == "first"),
-    Step("list", "list", lambda bridge: NAME in [info.name for info in bridge.secrets.list("demo/")]),
-    Step("update tags", "update",
-         lambda bridge: bridge.secrets.update(NAME, tags={"team": "demo"}).tags == {"team": "demo"}),
-    Step("delete", "delete", lambda bridge: bridge.secrets.delete(NAME).name == NAME),
-    Step("deleted", "deleted", lambda bridge: NAME in [info.name for info in bridge.secrets.deleted()]),
-    Step("recover", "recover", lambda bridge: bridge.secrets.recover(NAME).name == NAME),
-    Step("delete and purge", "purge", _deleted_and_purged),
-)
-"""Each works on what the one before has left."""
-
-
-def _disabled(bridge: Bridge, _: str) -> None:
-    bridge.secrets.set("demo/disabled", "x")
-    bridge.secrets.update("demo/disabled", enabled=False)
-    bridge.secrets.get("demo/disabled")
-
-
-def _deleted(bridge: Bridge, _: str) -> None:
-    bridge.secrets.set("demo/deleted", "x")
-    bridge.secrets.delete("demo/deleted")
-    bridge.secrets.set("demo/deleted", "y")
-
-
-def _exists(bridge: Bridge, _: str) -> None:
-    bridge.secrets.set("demo/there", "x")
-    bridge.secrets.set("demo/there", "y", if_absent=True)
-
-
-def _version(bridge: Bridge, _: str) -> None:
-    bridge.secrets.set("demo/there", "x")
-    bridge.secrets.get("demo/there", "0" * 32)
-
-
-def _too_large(bridge: Bridge, _: str) -> None:
-    bridge.secrets.set("demo/large", "x" * (bridge.capabilities.secrets.max_value + 1))
-
-
-def _closed(_: Bridge, profile: str) -> None:
-    bridge = connect(profile, SECONDS)
-    bridge.close()
-    bridge.secrets.get("demo/there")
-
-
-MISTAKES = (
-    Mistake("missing secret", Code.NOT_FOUND, "get", lambda bridge, _: bridge.secrets.get("demo/missing")),
-    Mistake("wrong version", Code.VERSION_NOT_FOUND, "get_version", _version),
-    Mistake("disabled version", Code.DISABLED, "enabled", _disabled),
-    Mistake("exists already", Code.ALREADY_EXISTS, "if_absent", _exists),
-    Mistake("deleted, recoverable", Code.DELETED_BUT_RECOVERABLE, "recover", _deleted),
-    Mistake("bad name", Code.INVALID_ARGUMENT, "get", lambda bridge, _: bridge.secrets.get("Demo//Password")),
-    Mistake("too large", Code.PAYLOAD_TOO_LARGE, "set", _too_large),
-    Mistake("no time", Code.TIMEOUT, "get", lambda bridge, _: bridge.secrets.get("demo/there", timeout=1e-9)),
-    Mistake("closed bridge", Code.WRONG_STATE, "get", _closed),
-    Mistake("unknown scheme", Code.INVALID_ARGUMENT, "get", lambda _, profile: connect(f"no-{profile}:", SECONDS)),
-)
 
 
 @click.command(cls=Command, epilog="kmsbridge demo")
@@ -252,7 +161,7 @@ def _tried(step: Step, profile: str, bridge: Bridge) -> Result:
     start = perf_counter()
     works, failure = _attempt(partial(step.works, bridge))
     seconds = perf_counter() - start
-    offered = bool(getattr(bridge.capabilities.secrets, step.ability))
+    offered = offers(bridge, step.ability)
     if failure is None:
         return Result(step.title, profile, bool(works) and offered, "ok" if works else "wrong answer", seconds)
     good = not offered and isinstance(failure, UnsupportedError)
@@ -268,7 +177,7 @@ def _err(profile: str) -> Iterator[Result]:
             if failure is None:
                 yield Result(mistake.title, profile, good=False, shown="no error", seconds=seconds)
                 continue
-            offered = bool(getattr(bridge.capabilities.secrets, mistake.ability))
+            offered = offers(bridge, mistake.ability)
             expected = mistake.expected if offered else Code.UNSUPPORTED
             good = isinstance(failure, KMSError) and failure.code is expected
             yield _failed(mistake.title, profile, failure, good=good, seconds=seconds)
