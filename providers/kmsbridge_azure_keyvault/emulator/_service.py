@@ -185,11 +185,11 @@ class KeyVault(Backend[Settings]):
         """The error of that name, about what this request asks for."""
         return self.identity.refuse(name, request) if name in identity.REFUSALS else self._render(name, request)
 
-    def _render(self, name: str, request: Request, **facts: str) -> Response:
-        known = CATALOGUE[name]
+    def _render(self, error: str, request: Request, /, **facts: str) -> Response:
+        known = CATALOGUE[error]
         headers = {**dict(known.headers), **self._headers(request)}
         if known.status == 401:
-            headers |= self._challenge(request, name)
+            headers |= self._challenge(request, error)
         if known.shape == "empty":
             return Response(known.status, tuple(headers.items()))
         if known.shape == "html":
@@ -198,10 +198,10 @@ class KeyVault(Backend[Settings]):
         message = known.message.format_map({**self._facts(request), "activity": activity, **facts})
         if self._is_hsm(request) and "Activity ID" not in message:
             message += f" (Activity ID: {activity})"
-        error: dict[str, Any] = {"code": known.code, "message": message}
+        told: dict[str, Any] = {"code": known.code, "message": message}
         if known.inner is not None:
-            error["innererror"] = {"code": known.inner}
-        return Response.json(error if known.shape == "bare" else {"error": error}, status=known.status, headers=headers)
+            told["innererror"] = {"code": known.inner}
+        return Response.json(told if known.shape == "bare" else {"error": told}, status=known.status, headers=headers)
 
     def _facts(self, request: Request) -> dict[str, str]:
         operation = request.operation if isinstance(request.operation, VaultOperation) else OPERATIONS[0]
