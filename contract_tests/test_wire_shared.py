@@ -245,16 +245,14 @@ def test_a_child_leaves_the_parents_connections_alone(client: Client, server: Fa
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("client", ["async"], indirect=True)
 def test_an_async_wire_in_a_child(client: Client, server: Faults) -> None:
-    """In a child, a wire serves a loop of the child, over connections of its own."""
-    if client.mode == "sync":
-        client.request("GET", url(server, "ok/warm"))
+    """In a child, a wire that the parent has used serves a loop of the child, over connections of its own."""
+    wire = client.wire
+    assert isinstance(wire, AsyncWire)
     client.request("GET", url(server, "ok/warm"))
 
     def work(child: int) -> bool:
-        wire = client.wire
-        assert isinstance(wire, AsyncWire)
-
         async def reads() -> bool:
             for number in range(50):
                 path = f"ok/{child}/{number}"
@@ -265,10 +263,9 @@ def test_an_async_wire_in_a_child(client: Client, server: Faults) -> None:
 
         return asyncio.run(reads())
 
-    if isinstance(client.wire, AsyncWire):
-        with children(4, work):
-            assert client.request("GET", url(server, "ok")).status == 200
-        assert server.connections == 5
+    with children(4, work):
+        assert client.request("GET", url(server, "ok")).status == 200
+    assert server.connections == 5
 
 
 # -- cancelled and interrupted ----------------------------------------------------------
