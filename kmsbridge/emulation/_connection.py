@@ -165,6 +165,7 @@ class Connection:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             with contextlib.suppress(OSError, h11.LocalProtocolError):
                 await self._send(Reply(Response(status, (("Connection", "close"),))))
+                await self._silence(CLOSE_SECONDS)  # to close with something unread would reset the answer away
 
     def _reset(self) -> None:
         reset(self._writer.get_extra_info("socket"))
@@ -179,7 +180,11 @@ class Connection:
             self._writer.transport.abort()
 
 
-def reset(connection: socket.socket) -> None:
-    """Make the coming close of a socket a reset: with no time to linger, TCP sends RST in place of FIN."""
+def reset(connection: socket.socket | None) -> None:
+    """Make the coming close of a socket a reset: with no time to linger, TCP sends RST in place of FIN.
+
+    A transport that is closed already has no socket any more.
+    """
     with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
