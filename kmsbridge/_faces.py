@@ -291,7 +291,9 @@ class Keys:
         timeout: float | None = None,
     ) -> Signature:
         """Sign a message, or the digest of one, with the latest version of a key."""
-        return drive(self._operations.sign(key, message, digest, algorithm, timeout))
+        body = self._operations.sign(key, message, digest, algorithm, timeout)
+        del message, digest
+        return drive(body)
 
     def verify(
         self,
@@ -315,7 +317,9 @@ class Keys:
             version: The version of the key; without it the Signature's, else the latest.
             timeout: Seconds for the whole call.
         """
-        return drive(self._operations.verify(key, message, signature, digest, algorithm, version, timeout))
+        body = self._operations.verify(key, message, signature, digest, algorithm, version, timeout)
+        del message, digest
+        return drive(body)
 
     def encrypt(
         self, key: str, plaintext: bytes, *, context: Mapping[str, str] | None = None, timeout: float | None = None
@@ -437,7 +441,9 @@ class AsyncKeys:
         timeout: float | None = None,
     ) -> Signature:
         """See `Keys.sign`."""
-        return await deliver(self._operations.sign(key, message, digest, algorithm, timeout))
+        body = self._operations.sign(key, message, digest, algorithm, timeout)
+        del message, digest
+        return await deliver(body)
 
     async def verify(
         self,
@@ -451,7 +457,9 @@ class AsyncKeys:
         timeout: float | None = None,
     ) -> bool:
         """See `Keys.verify`."""
-        return await deliver(self._operations.verify(key, message, signature, digest, algorithm, version, timeout))
+        body = self._operations.verify(key, message, signature, digest, algorithm, version, timeout)
+        del message, digest
+        return await deliver(body)
 
     async def encrypt(
         self, key: str, plaintext: bytes, *, context: Mapping[str, str] | None = None, timeout: float | None = None
