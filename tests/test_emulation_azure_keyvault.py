@@ -14,6 +14,7 @@ import pytest
 
 from kmsbridge.emulation import Request
 from kmsbridge_azure_keyvault.emulator import KeyVault, Settings
+from kmsbridge_azure_keyvault.emulator._address import address_of
 from kmsbridge_azure_keyvault.emulator._arithmetic import Sealed, decrypt, encrypt, sign, verify
 from kmsbridge_azure_keyvault.emulator._catalogue import CATALOGUE
 from kmsbridge_azure_keyvault.emulator._identity import REFUSALS
@@ -244,6 +245,27 @@ def test_vaults_are_apart(vault: Vault, hsm: Vault) -> None:
     vault.host = "V.VAULT.localhost:8443"
     assert vault("GET /secrets/a").status == 200
     assert hsm("PUT /secrets/a", {"value": "x"}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "vault", "hsm", "resource"),
+    [
+        ("one.vault.localhost:8443", "one", False, "https://vault.localhost:8443"),
+        ("One.ManagedHSM.localhost:8443", "one", True, "https://managedhsm.localhost:8443"),
+        ("one.vault.example", "one", False, "https://vault.example"),
+        ("localhost:8443", "vault", None, None),
+        ("localhost", "vault", None, None),
+        ("127.0.0.1:8443", "vault", None, None),
+        ("[::1]:8443", "vault", None, None),
+        ("", "vault", None, None),
+    ],
+)
+def test_a_host_stands_for_a_vault(host: str, vault: str, hsm: bool | None, resource: str | None) -> None:
+    """A name says what it is; a bare localhost, under any of its addresses, is what the settings say."""
+    for by_default in (False, True):
+        public = "https://managedhsm.azure.net" if by_default else "https://vault.azure.net"
+        wanted = (vault, by_default if hsm is None else hsm, resource or public)
+        assert address_of(host, hsm=by_default) == wanted
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"a"', b"[" * 100_000])

@@ -5,10 +5,15 @@ In braces stand names, ids and the caller; the service fills them in.
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from kmsbridge.emulation import Documented
+from kmsbridge.emulation import Documented, Response
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HELP = "For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid="
 
@@ -52,3 +57,18 @@ class Known(Documented):
     inner: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     shape: Shape = "envelope"
+
+    def response(self, facts: Mapping[str, str], headers: Mapping[str, str], *, hsm: bool) -> Response:
+        """As it is sent; a Managed HSM puts an activity id into every message."""
+        if self.shape == "empty":
+            return Response(self.status, tuple(headers.items()))
+        if self.shape == "html":
+            return Response(self.status, (("Content-Type", "text/html"),), self.message.encode())
+        activity = str(uuid.uuid4())
+        message = self.message.format_map({"activity": activity, **facts})
+        if hsm and activity not in message:
+            message += f" (Activity ID: {activity})"
+        told: dict[str, Any] = {"code": self.code, "message": message}
+        if self.inner is not None:
+            told["innererror"] = {"code": self.inner}
+        return Response.json(told if self.shape == "bare" else {"error": told}, status=self.status, headers=headers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import time
 import uuid
 from collections import deque
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 from kmsbridge.emulation import Backend, Documented, Response
 from kmsbridge_azure_keyvault.emulator import _identity as identity
 from kmsbridge_azure_keyvault.emulator import _keys, _secrets, _uses
+from kmsbridge_azure_keyvault.emulator._address import PUBLIC, Address, address_of
 from kmsbridge_azure_keyvault.emulator._catalogue import CATALOGUE
 from kmsbridge_azure_keyvault.emulator._items import Refused
 from kmsbridge_azure_keyvault.emulator._operations import (
@@ -60,7 +60,7 @@ class KeyVault(Backend[Settings]):
         self._start_empty()
 
     def _start_empty(self) -> None:
-        self._vaults: dict[str, Vault] = {}
+        self._vaults: dict[Address, Vault] = {}
         self._backups = Backups()
         self._recent: deque[float] = deque()
 
@@ -87,35 +87,22 @@ class KeyVault(Backend[Settings]):
         told = self.identity.read(token)
         if told is None:
             return self.answer("SigningKeyUnresolved", request)
-        if told["aud"] not in self._audiences(request):
+        address = self._address(request)
+        if told["aud"] not in (address.resource, PUBLIC[address.hsm]):
             return self._render("InvalidAudience", request, value=told["aud"])
         if told["tid"] != identity.TENANT:
             return self._render("InvalidIssuer", request, value=told["iss"])
         if told["exp"] <= time.time():
             return self.answer("TokenLifetime", request)
         if told["nbf"] > time.time():
-            return self.answer("TokenNotYetValid" if self._is_hsm(request) else "TokenLifetime", request)
+            return self.answer("TokenNotYetValid" if address.hsm else "TokenLifetime", request)
         wanted = self.settings.claims_challenge
         if wanted and told.get("claim") != str(wanted):
             return self.answer("InsufficientClaims", request)
         return None
 
-    def _is_hsm(self, request: Request) -> bool:
-        labels = _host(request).split(".")
-        return labels[1] == "managedhsm" if len(labels) > 2 else self.settings.managed_hsm
-
-    def _resource(self, request: Request) -> str:
-        """Whom a token has to be for: the parent of the vault's host, or the public cloud's for a bare localhost.
-
-        The port belongs to it: clients compare it with the end of what they address, port and all.
-        """
-        host = _host(request)
-        if len(host.split(".")) > 2 and not re.fullmatch(r"[0-9.]+", host):
-            return f"https://{request.host.lower().partition('.')[2]}"
-        return "https://managedhsm.azure.net" if self._is_hsm(request) else "https://vault.azure.net"
-
-    def _audiences(self, request: Request) -> tuple[str, str]:
-        return self._resource(request), f"https://{'managedhsm' if self._is_hsm(request) else 'vault'}.azure.net"
+    def _address(self, request: Request) -> Address:
+        return address_of(request.host, hsm=self.settings.managed_hsm)
 
     # -- what is answered ---------------------------------------------------------------
 
@@ -132,8 +119,8 @@ class KeyVault(Backend[Settings]):
 
     def _do(self, request: Request) -> dict[str, Any] | None:
         settings, now = self.settings, self.clock.now()
-        hsm = self._is_hsm(request)
-        operation = self._operation(request, hsm=hsm)
+        address = self._address(request)
+        operation = self._operation(request, hsm=address.hsm)
         if settings.firewall:
             raise Refused("ForbiddenByFirewall")
         if settings.private:
@@ -146,9 +133,9 @@ class KeyVault(Backend[Settings]):
                 raise Refused("ReadOnly")
             self.clock.advance(seconds=settings.write_seconds)
             now = self.clock.now()
-        name = _host(request).partition(".")[0]
-        vault = self._vaults.setdefault(f"{name} {hsm}", Vault(name))
-        call = Call(request, vault, settings, self._backups, now, f"https://{request.host}", hsm, _json(request))
+        vault = self._vaults.setdefault(address, Vault())
+        base = f"https://{request.host}"
+        call = Call(request, vault, settings, self._backups, now, base, address.hsm, _json(request))
         return _HANDLERS[operation.name](call)
 
     def _operation(self, request: Request, *, hsm: bool) -> VaultOperation:
@@ -190,38 +177,28 @@ class KeyVault(Backend[Settings]):
         headers = {**dict(known.headers), **self._headers(request)}
         if known.status == 401:
             headers |= self._challenge(request, error)
-        if known.shape == "empty":
-            return Response(known.status, tuple(headers.items()))
-        if known.shape == "html":
-            return Response(known.status, (("Content-Type", "text/html"),), known.message.encode())
-        activity = str(uuid.uuid4())
-        message = known.message.format_map({**self._facts(request), "activity": activity, **facts})
-        if self._is_hsm(request) and "Activity ID" not in message:
-            message += f" (Activity ID: {activity})"
-        told: dict[str, Any] = {"code": known.code, "message": message}
-        if known.inner is not None:
-            told["innererror"] = {"code": known.inner}
-        return Response.json(told if known.shape == "bare" else {"error": told}, status=known.status, headers=headers)
+        return known.response({**self._facts(request), **facts}, headers, hsm=self._address(request).hsm)
 
     def _facts(self, request: Request) -> dict[str, str]:
         operation = request.operation if isinstance(request.operation, VaultOperation) else OPERATIONS[0]
         assert isinstance(operation, VaultOperation)
         kind = "Secret" if "secret" in operation.name.lower() else "Key"
         name, version = request.params.get("name", ""), request.params.get("version", "")
-        verb = operation.verb
+        verb, address = operation.verb, self._address(request)
         return {
             "kind": kind.lower(), "Kind": kind, "collection": f"{kind.lower()}s", "name": name,
             "id": f"{name}/{version}" if version else name, "value": "value", "method": request.method,
             "verb": verb, "Verb": verb[:1].upper() + verb[1:], "permission": operation.permission,
             "action": f"Microsoft.KeyVault/vaults/{operation.action}", "internal": operation.internal or operation.name,
-            "vault": _host(request).partition(".")[0], "region": self.settings.region, "address": request.client,
+            "vault": address.vault, "region": self.settings.region, "address": request.client,
             "appid": identity.CLIENT, "oid": identity.OBJECT, "tenant": identity.TENANT, "subscription": SUBSCRIPTION,
-            "resource": self._resource(request), "kid": f"https://{request.host}/keys/{name}/{version}",
+            "resource": address.resource, "kid": f"https://{request.host}/keys/{name}/{version}",
             "curve": "P-256", "wanted": "P-256K", "latest": API_VERSIONS[-1],
         }
 
     def _challenge(self, request: Request, name: str) -> dict[str, str]:
-        challenge = f'Bearer authorization="{self.address}/{identity.TENANT}", resource="{self._resource(request)}"'
+        resource = self._address(request).resource
+        challenge = f'Bearer authorization="{self.address}/{identity.TENANT}", resource="{resource}"'
         if name == "InsufficientClaims":
             nbf = {"essential": True, "value": str(self.settings.claims_challenge or int(time.time()))}
             claims = base64.b64encode(json.dumps({"access_token": {"nbf": nbf}}).encode()).decode()
@@ -233,7 +210,7 @@ class KeyVault(Backend[Settings]):
         headers["x-ms-request-id"] = str(uuid.uuid4())
         if echoed := request.headers.get("x-ms-client-request-id", "")[:128]:
             headers["x-ms-client-request-id"] = echoed
-        if self._is_hsm(request):
+        if self._address(request).hsm:
             return {**headers, "x-ms-server-latency": "1", "x-ms-keyvault-region": self.settings.region}
         return {
             **headers,
@@ -269,12 +246,6 @@ JavaScript:
 
 Where names under localhost resolve, https://<vault>.vault.localhost:{port} needs neither
 switch for the challenge."""
-
-
-def _host(request: Request) -> str:
-    """The name of the host that was asked for, without its port."""
-    name = request.host.rpartition(":")[0] if re.search(r":[0-9]+$", request.host) else request.host
-    return name.lower()
 
 
 def _json(request: Request) -> dict[str, Any]:

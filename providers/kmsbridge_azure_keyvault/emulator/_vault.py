@@ -67,8 +67,7 @@ class SecretVersion(Version):
 class Vault:
     """What one vault, or one Managed HSM, holds."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self) -> None:
         self.secrets: Collection[SecretVersion] = Collection("Secret")
         self.keys: Collection[KeyVersion] = Collection("Key")
 
