@@ -183,10 +183,11 @@ async def async_figures(host: str, ca: str) -> dict[str, float]:
     options: dict[str, Any] = {"verify_challenge_resource": False}
     token: Any = AioToken()
     context = ssl.create_default_context(cafile=ca)
+    connector = aiohttp.TCPConnector(ssl=context)
     request = HttpRequest("GET", url)
     async with (
         aiohttp.ClientSession() as session,
-        # As the SDK makes it itself, but for the file: given `connection_verify=`, it reads that for every request.
+        # As the SDK makes its own; given `connection_verify=`, it would read the file for every request.
         aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context), trust_env=True, auto_decompress=False
         ) as own,

@@ -85,7 +85,7 @@ class Vault(Faults):
             failure = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided."}
             return answer("401 Unauthorized", failure)
         assert b"client_secret=s3cr%2Bt" in body
-        assert b"Content-Type: application/x-www-form-urlencoded" in head
+        assert b"content-type: application/x-www-form-urlencoded" in head.lower()
         return answer("200 OK", {"access_token": "token-1", "expires_in": 3600, "token_type": "Bearer"})
 
     def _account(self) -> dict[str, object]:
