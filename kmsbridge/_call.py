@@ -155,6 +155,8 @@ class Calls:
             error = CryptoError()
         elif isinstance(failure, Foreign):
             error = not_ours()
+            if call.attempts:  # only the backend could tell
+                error.outcome = Outcome.NOT_APPLIED
         else:
             error = self._decoder.decode(self._decoder.answer(failure), operation=call.operation)
             if not call.attempts:  # its driver could not be opened

@@ -54,15 +54,25 @@ class Foreign(Exception):
     """Not encrypted under the key that was named, as far as can be told: `invalid_argument`."""
 
 
-def read(data: bytes) -> Ciphertext:
-    """The container in these bytes, or `Foreign`."""
+def read(data: bytes, *, damaged: bool = False) -> Ciphertext:
+    """The container in these bytes, or `Foreign`.
+
+    Args:
+        data: The bytes.
+        damaged: Also give one that is damaged behind the version, without algorithm and payload.
+            What it is refused with hangs on that version, which only a driver can look up.
+    """
     reader = Reader(data)
+    named: tuple[str, str, str] | None = None
     try:
         if reader.take(len(MAGIC)) == MAGIC:
-            return Ciphertext(*reader.key(), reader.short(), reader.rest())
+            named = reader.key()
+            return Ciphertext(*named, reader.short(), reader.rest())
     except ValueError:
         pass
-    raise Foreign
+    if named is None or not damaged:
+        raise Foreign
+    return Ciphertext(*named, "", b"")
 
 
 def not_ours() -> InvalidRequestError:

@@ -91,31 +91,33 @@ def seal(data: bytes, context: bytes, data_key: bytes, wrapped: Sequence[Ciphert
 def read_header(envelope: bytes, provider: str, key: str) -> Opening:
     """The header of an envelope, as far as this key can open it.
 
+    Where it is damaged behind the key's version, there is no commitment, and so nothing that
+    opens it. The driver is asked all the same: only it knows whether the key has that version.
+
     Raises:
         Foreign: It names no such key, or is no envelope.
-        Broken: It names the key, and is not whole.
     """
     reader = Reader(envelope)
     mine: tuple[str, str, bytes] | None = None
-    named = False
+    salt = commitment = b""
     try:
         if reader.take(len(MAGIC)) != MAGIC:
             raise Foreign
         suite, recipients = reader.take(2)
         for _ in range(recipients):
             its_provider, its_key, version = reader.key()
-            ours = not named and (its_provider, its_key) == (provider, key)
-            named = named or ours
+            ours = mine is None and (its_provider, its_key) == (provider, key)
+            if ours:
+                mine = version, "", b""
             algorithm, wrapped = reader.short(), reader.take(reader.number(2))
             if ours:
                 mine = version, algorithm, wrapped
-        salt, commitment = reader.take(_KEY), reader.take(_KEY)
+        if suite == SUITE:
+            salt, commitment = reader.take(_KEY), reader.take(_KEY)
     except ValueError:
-        raise (Broken if named else Foreign) from None
+        pass
     if mine is None:
         raise Foreign
-    if suite != SUITE:
-        raise Broken
     return Opening(*mine, salt, commitment, reader.position)
 
 

@@ -23,7 +23,7 @@ from kmsbridge._model import (
     Signature,
     SignatureAlgorithm,
 )
-from kmsbridge._operations import Operations, checked_tags
+from kmsbridge._operations import VERSION, Operations, checked_tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,7 +175,9 @@ class KeyOperations(Operations[KeyAbilities]):
             self._need("verify")
             which, how = version, algorithm
             if isinstance(signature, Signature):
-                which, how = which or signature.version, how or signature.algorithm
+                how = how or signature.algorithm
+                if signature.key == name:  # another key's does not fit, and its version is none of this one
+                    which = which or signature.version
             elif not isinstance(signature, bytes):
                 raise invalid(
                     f"a signature must be a Signature or bytes, not {type(signature).__name__}",
@@ -286,6 +288,7 @@ class KeyOperations(Operations[KeyAbilities]):
             provider = self._calls.provider
             opening = _envelope.read_header(sealed, provider, native)
             wrapped = Ciphertext(provider, native, opening.version, opening.algorithm, opening.wrapped)
+            wrapped = self._checked_ciphertext(wrapped, native)
             driver = await _driver(call)
             data_key = await driver.unwrap_key(call, native, wrapped)
             return _envelope.unseal(sealed, checked.encoded, data_key, opening)
@@ -314,7 +317,7 @@ class KeyOperations(Operations[KeyAbilities]):
 
     def _checked_ciphertext(self, ciphertext: Ciphertext | bytes, native: str) -> Ciphertext:
         if isinstance(ciphertext, bytes):
-            ciphertext = read(ciphertext)
+            ciphertext = read(ciphertext, damaged=True)
         elif not isinstance(ciphertext, Ciphertext):
             raise invalid(
                 f"a ciphertext must be a Ciphertext or bytes, not {type(ciphertext).__name__}",
@@ -322,6 +325,8 @@ class KeyOperations(Operations[KeyAbilities]):
                 remediation="Pass on what encrypt, wrap or generate_data_key gave, or bytes() of it.",
             )
         if (ciphertext.provider, ciphertext.key) != (self._calls.provider, native):
+            raise Foreign
+        if not VERSION.fullmatch(ciphertext.version):  # nor does it choose what is written into a URL
             raise Foreign
         return ciphertext
 
@@ -334,14 +339,14 @@ def encoded_context(context: Mapping[str, str] | None) -> Context:
     Raises:
         InvalidRequestError: It is no mapping of str to str, or too large.
     """
-    if not context:
+    if context is None:
         return _NO_CONTEXT
     parts: list[bytes] = []
     hint = 'Write context={"tenant": "acme"}, for instance.'
     try:
         for key, value in sorted((key.encode(), value.encode()) for key, value in context.items()):
             parts += len(key).to_bytes(4, "big"), key, len(value).to_bytes(4, "big"), value
-        encoded = len(context).to_bytes(4, "big") + b"".join(parts)
+        encoded = len(context).to_bytes(4, "big") + b"".join(parts) if parts else b""
     except (AttributeError, UnicodeEncodeError):
         fault = "a context must map text to text"
     else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 A = TypeVar("A")
 
-_VERSION = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,128}")
+VERSION = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:-]{1,128}")
 _MAX_TAG = 256
 """Characters of a tag, and of its value."""
 
@@ -48,7 +48,7 @@ class Operations(Generic[A]):
     def _about(self, call: Call, name: str, version: str | None = None) -> str:
         """The native name; from here on the call's errors say what it is about."""
         native = self._names.native(name)
-        if version is not None and (not isinstance(version, str) or not _VERSION.fullmatch(version)):
+        if version is not None and (not isinstance(version, str) or not VERSION.fullmatch(version)):
             raise invalid(
                 f"this cannot be the version of a {self._what}",
                 "version",
