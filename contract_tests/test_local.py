@@ -7,7 +7,7 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from kmsbridge.contract import Backend, Harness, SecretsContract
+from kmsbridge.contract import Backend, Harness, KeysContract, SecretsContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 class _File(Harness):
     page_size = 100
+    every_bit = True
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:
@@ -24,19 +25,32 @@ class _File(Harness):
 
 class _Memory(Harness):
     page_size = 100
+    every_bit = True
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:
         yield Backend(f"memory:{token_hex(8)}")
 
 
-class TestLocal(SecretsContract):
+class TestLocalSecrets(SecretsContract):
     """A database file."""
 
     harness = _File()
 
 
-class TestMemory(SecretsContract):
+class TestMemorySecrets(SecretsContract):
+    """A database in memory."""
+
+    harness = _Memory()
+
+
+class TestLocalKeys(KeysContract):
+    """A database file."""
+
+    harness = _File()
+
+
+class TestMemoryKeys(KeysContract):
     """A database in memory."""
 
     harness = _Memory()

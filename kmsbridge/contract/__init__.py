@@ -1,6 +1,6 @@
 """To test a provider: every promise of kmsbridge as a test case, for any backend.
 
-Fill in a `Harness`, subclass `SecretsContract`, and pytest collects the cases that apply
+Fill in a `Harness`, subclass `SecretsContract` and `KeysContract`, and pytest collects the cases that apply
 to what the provider claims; see ``docs/testing-a-provider.md``. Needs pytest and
 pytest-asyncio (``pip install 'kmsbridge[pytest]'``).
 """
@@ -10,13 +10,22 @@ import pytest
 pytest.register_assert_rewrite(
     "kmsbridge.contract._contract",
     "kmsbridge.contract._views",
+    "kmsbridge.contract.keys",
     "kmsbridge.contract.secrets",
 )
 
-from kmsbridge.contract._contract import Connect, Contract, needs, refused, without  # noqa: E402 - after the rewriting of asserts
+from kmsbridge.contract._contract import (  # noqa: E402 - after the rewriting of asserts
+    Connect,
+    Contract,
+    Profile,
+    needs,
+    refused,
+    without,
+)
 from kmsbridge.contract._harness import Backend, Harness  # noqa: E402
-from kmsbridge.contract._views import BridgeView, Mode, SecretsView  # noqa: E402
+from kmsbridge.contract._views import BridgeView, KeysView, Mode, SecretsView  # noqa: E402
 from kmsbridge.contract._witness import Canary, Witness  # noqa: E402
+from kmsbridge.contract.keys import KeysContract  # noqa: E402
 from kmsbridge.contract.secrets import SecretsContract  # noqa: E402
 
 __all__ = [
@@ -26,7 +35,10 @@ __all__ = [
     "Connect",
     "Contract",
     "Harness",
+    "KeysContract",
+    "KeysView",
     "Mode",
+    "Profile",
     "SecretsContract",
     "SecretsView",
     "Witness",

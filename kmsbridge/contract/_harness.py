@@ -34,6 +34,12 @@ class Harness(ABC):
     native_name: str = "Native_Name"
     """A name the backend takes and spells in this way, that is not in the portable grammar."""
 
+    every_bit: bool = False
+    """Whether calls are so cheap that each bit of a ciphertext may be tried, some 2,000 calls in a case.
+
+    Else, and for the second kind of key, the suite tries some 300.
+    """
+
     @abstractmethod
     def backend(self) -> AbstractContextManager[Backend]:
         """A fresh, empty backend for one case, gone when the case is over.

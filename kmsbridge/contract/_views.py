@@ -17,21 +17,39 @@ from dataclasses import fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from kmsbridge import AsyncBridge, Bridge, KMSError
+from kmsbridge import AsyncBridge, Bridge, KeySpec, KMSError, SignatureAlgorithm, SpecAbilities
 from kmsbridge._bridge import HEALTH_SECONDS
 from kmsbridge._errors import CLASS_OF
 from kmsbridge.contract._witness import linked
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self
 
-    from kmsbridge import AsyncSecrets, Capabilities, Health, Secret, SecretInfo, Secrets
+    from kmsbridge import (
+        AsyncKeys,
+        AsyncSecrets,
+        Capabilities,
+        Ciphertext,
+        DataKey,
+        Health,
+        Key,
+        Keys,
+        PublicKey,
+        Secret,
+        SecretInfo,
+        Secrets,
+        Signature,
+    )
     from kmsbridge.contract._witness import Witness
 
 T = TypeVar("T")
+
+_ANY_SPEC = SpecAbilities(True, True, 1024, tuple(SignatureAlgorithm))
+"""What every kind of key would be able to do."""
 
 
 class Mode(Enum):
@@ -56,6 +74,7 @@ class BridgeView:
         self.witness = witness
         self._way = _Way(self.mode, witness)
         self.secrets = SecretsView(bridge.secrets, self._way)
+        self.keys = KeysView(bridge.keys, self._way)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -119,6 +138,21 @@ class BridgeView:
             max_content_type=claims.max_content_type or 64,
         )
         return SecretsView(type(self.bridge.secrets)(operations), self._way)
+
+    def unlocked_keys(self) -> KeysView:
+        """The same of keys, of every kind."""
+        operations = copy(self.bridge._core.keys)  # noqa: SLF001 - see `unlocked`
+        claims = operations._abilities  # noqa: SLF001
+        flags = {field.name: True for field in fields(claims) if field.type == "bool"}
+        operations._abilities = replace(  # noqa: SLF001
+            claims,
+            **flags,
+            max_tags=claims.max_tags or 1,
+            min_deletion_days=claims.min_deletion_days or 1,
+            max_deletion_days=claims.max_deletion_days or 90,
+            specs=dict.fromkeys(KeySpec, _ANY_SPEC),
+        )
+        return KeysView(type(self.bridge.keys)(operations), self._way)
 
 
 class SecretsView:
@@ -206,6 +240,174 @@ class SecretsView:
     async def purge(self, name: str, *, timeout: float | None = None) -> None:
         """See `kmsbridge.Secrets.purge`."""
         return await self._way.call("secrets.purge", lambda: self._secrets.purge(name, timeout=timeout))
+
+
+class KeysView:
+    """``bridge.keys`` of either mode; see `kmsbridge.Keys` for the methods."""
+
+    def __init__(self, keys: Keys | AsyncKeys, way: _Way) -> None:
+        self._keys = keys
+        self._way = way
+
+    async def seal(
+        self, key: str, data: bytes, *, context: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> bytes:
+        """See `kmsbridge.Keys.seal`."""
+        return await self._way.call("keys.seal", lambda: self._keys.seal(key, data, context=context, timeout=timeout))
+
+    async def unseal(
+        self, key: str, sealed: bytes, *, context: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> bytes:
+        """See `kmsbridge.Keys.unseal`."""
+        return await self._way.call(
+            "keys.unseal", lambda: self._keys.unseal(key, sealed, context=context, timeout=timeout)
+        )
+
+    async def create(
+        self, key: str, spec: KeySpec | str, *, tags: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Key:
+        """See `kmsbridge.Keys.create`."""
+        return await self._way.call("keys.create", lambda: self._keys.create(key, spec, tags=tags, timeout=timeout))
+
+    async def get(self, key: str, *, timeout: float | None = None) -> Key:
+        """See `kmsbridge.Keys.get`."""
+        return await self._way.call("keys.get", lambda: self._keys.get(key, timeout=timeout))
+
+    def list(self, prefix: str = "", *, timeout: float | None = None) -> AsyncGenerator[Key, None]:
+        """See `kmsbridge.Keys.list`."""
+        return self._way.items("keys.list", self._keys.list(prefix, timeout=timeout))
+
+    def versions(self, key: str, *, timeout: float | None = None) -> AsyncGenerator[Key, None]:
+        """See `kmsbridge.Keys.versions`."""
+        return self._way.items("keys.versions", self._keys.versions(key, timeout=timeout))
+
+    async def rotate(self, key: str, *, timeout: float | None = None) -> Key:
+        """See `kmsbridge.Keys.rotate`."""
+        return await self._way.call("keys.rotate", lambda: self._keys.rotate(key, timeout=timeout))
+
+    async def enable(self, key: str, *, version: str | None = None, timeout: float | None = None) -> Key:
+        """See `kmsbridge.Keys.enable`."""
+        return await self._way.call("keys.enable", lambda: self._keys.enable(key, version=version, timeout=timeout))
+
+    async def disable(self, key: str, *, version: str | None = None, timeout: float | None = None) -> Key:
+        """See `kmsbridge.Keys.disable`."""
+        return await self._way.call("keys.disable", lambda: self._keys.disable(key, version=version, timeout=timeout))
+
+    async def schedule_deletion(self, key: str, *, days: int | None = None, timeout: float | None = None) -> Key:
+        """See `kmsbridge.Keys.schedule_deletion`."""
+        return await self._way.call(
+            "keys.schedule_deletion", lambda: self._keys.schedule_deletion(key, days=days, timeout=timeout)
+        )
+
+    async def cancel_deletion(self, key: str, *, timeout: float | None = None) -> Key:
+        """See `kmsbridge.Keys.cancel_deletion`."""
+        return await self._way.call("keys.cancel_deletion", lambda: self._keys.cancel_deletion(key, timeout=timeout))
+
+    async def public_key(self, key: str, version: str | None = None, *, timeout: float | None = None) -> PublicKey:
+        """See `kmsbridge.Keys.public_key`."""
+        return await self._way.call("keys.public_key", lambda: self._keys.public_key(key, version, timeout=timeout))
+
+    async def sign(
+        self,
+        key: str,
+        message: bytes | None = None,
+        *,
+        algorithm: SignatureAlgorithm | str,
+        digest: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Signature:
+        """See `kmsbridge.Keys.sign`."""
+        return await self._way.call(
+            "keys.sign", lambda: self._keys.sign(key, message, algorithm=algorithm, digest=digest, timeout=timeout)
+        )
+
+    async def verify(
+        self,
+        key: str,
+        message: bytes | None = None,
+        signature: Signature | bytes = b"",
+        *,
+        algorithm: SignatureAlgorithm | str | None = None,
+        digest: bytes | None = None,
+        version: str | None = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """See `kmsbridge.Keys.verify`."""
+        return await self._way.call(
+            "keys.verify",
+            lambda: self._keys.verify(
+                key, message, signature, algorithm=algorithm, digest=digest, version=version, timeout=timeout
+            ),
+        )
+
+    async def encrypt(
+        self, key: str, plaintext: bytes, *, context: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> Ciphertext:
+        """See `kmsbridge.Keys.encrypt`."""
+        return await self._way.call(
+            "keys.encrypt", lambda: self._keys.encrypt(key, plaintext, context=context, timeout=timeout)
+        )
+
+    async def decrypt(
+        self,
+        key: str,
+        ciphertext: Ciphertext | bytes,
+        *,
+        context: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """See `kmsbridge.Keys.decrypt`."""
+        return await self._way.call(
+            "keys.decrypt", lambda: self._keys.decrypt(key, ciphertext, context=context, timeout=timeout)
+        )
+
+    async def wrap(self, key: str, data_key: bytes, *, timeout: float | None = None) -> Ciphertext:
+        """See `kmsbridge.Keys.wrap`."""
+        return await self._way.call("keys.wrap", lambda: self._keys.wrap(key, data_key, timeout=timeout))
+
+    async def unwrap(self, key: str, wrapped: Ciphertext | bytes, *, timeout: float | None = None) -> bytes:
+        """See `kmsbridge.Keys.unwrap`."""
+        return await self._way.call("keys.unwrap", lambda: self._keys.unwrap(key, wrapped, timeout=timeout))
+
+    async def generate_data_key(
+        self, key: str, *, context: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> DataKey:
+        """See `kmsbridge.Keys.generate_data_key`."""
+        return await self._way.call(
+            "keys.generate_data_key", lambda: self._keys.generate_data_key(key, context=context, timeout=timeout)
+        )
+
+    async def each(
+        self, operation: str, key: str, blobs: Iterable[bytes], context: Mapping[str, str] | None = None
+    ) -> Sequence[KMSError | None]:
+        """What ``decrypt`` or ``unseal`` says of each of many blobs: its error, None where it opens.
+
+        The witness looks at the first error of each text alone: there may be thousands.
+        """
+        method = getattr(self._keys, operation)
+        errors: builtins.list[KMSError | None] = []
+        seen: set[str] = set()
+        for blob in blobs:
+            try:
+                opened = method(key, blob, context=context)
+                if isinstance(opened, Awaitable):
+                    await opened
+                errors.append(None)
+            except KMSError as error:
+                errors.append(error)
+                if str(error) not in seen:
+                    seen.add(str(error))
+                    self._way.check(f"keys.{operation}", error)
+        return errors
+
+    def native(self, key: str) -> str:
+        """The backend's own name of a key, as containers and envelopes hold it."""
+        return self._keys._operations._names.native(key)  # noqa: SLF001 - applications have no use for it
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, as containers and envelopes hold it."""
+        return self._keys._operations._calls.provider  # noqa: SLF001
 
 
 class _Way:
