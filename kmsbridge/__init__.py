@@ -1,7 +1,6 @@
 """One API for secrets and keys over several clouds' key services, with one error vocabulary."""
 
 from kmsbridge._bridge import AsyncBridge, Bridge, connect, connect_async
-from kmsbridge._ciphertext import Ciphertext
 from kmsbridge._errors import (
     TAXONOMY,
     AuthenticationError,
@@ -32,22 +31,26 @@ from kmsbridge._errors import (
     UnsupportedError,
 )
 from kmsbridge._faces import AsyncKeys, AsyncSecrets, Keys, Secrets
-from kmsbridge._model import (
-    Capabilities,
-    DataKey,
-    Health,
-    Key,
-    KeyAbilities,
-    KeySpec,
-    PublicKey,
-    Secret,
-    SecretAbilities,
-    SecretInfo,
-    Signature,
-    SignatureAlgorithm,
-    SpecAbilities,
-)
 from kmsbridge._telemetry import Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from kmsbridge._ciphertext import Ciphertext
+    from kmsbridge._model import (
+        Capabilities,
+        DataKey,
+        Health,
+        Key,
+        KeyAbilities,
+        KeySpec,
+        PublicKey,
+        Secret,
+        SecretAbilities,
+        SecretInfo,
+        Signature,
+        SignatureAlgorithm,
+        SpecAbilities,
+    )
 
 __all__ = [
     "TAXONOMY",
@@ -102,14 +105,25 @@ __all__ = [
     "connect_async",
 ]
 
-for _public in map(globals().__getitem__, __all__):  # tracebacks and reprs show the public path
+del TYPE_CHECKING
+
+for _public in map(globals().get, __all__):  # tracebacks and reprs show the public path
     if hasattr(_public, "__module__"):
         _public.__module__ = __name__
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> object:
+    """The records, which the first `connect` loads: a module that only catches errors pays nothing for them."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version(__name__)
+    if name in __all__:
+        from kmsbridge import _ciphertext, _model
+
+        return getattr(_ciphertext if name == "Ciphertext" else _model, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kmsbridge._errors import Category, Code, KMSError
 from kmsbridge._faces import AsyncKeys, AsyncSecrets, Keys, Secrets
-from kmsbridge._model import Health
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, deliver, drive
 
 TYPE_CHECKING = False
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from kmsbridge._call import Call
-    from kmsbridge._model import Capabilities
+    from kmsbridge._model import Capabilities, Health
     from kmsbridge._runtime import Runtime
     from kmsbridge._telemetry import Event
 
@@ -89,6 +88,8 @@ class _Core:
         self.title = provider.name if profile.name is None else f"{provider.name}, profile {profile.name!r}"
 
     async def health(self, timeout: float) -> Health:
+        from kmsbridge._model import Health
+
         async def body(call: Call) -> Health:
             driver = await call.driver()
             identity = await driver.health(call)
@@ -102,6 +103,8 @@ class _Core:
 
 def _unhealthy(error: KMSError) -> Health:
     """What an error says of reachability, credential and key; None where it says nothing."""
+    from kmsbridge._model import Health
+
     code, category = error.code, error.category
     key_trouble = code in (Code.KEY_ACCESS_REVOKED, Code.KEY_VERSION_UNUSABLE, Code.DEPENDENCY_UNAVAILABLE)
     unreachable = code in (Code.NETWORK_ERROR, Code.TIMEOUT)

@@ -46,6 +46,9 @@ class Ciphertext:
         raise not_ours()
 
 
+Ciphertext.__module__ = "kmsbridge"  # tracebacks and reprs show the public path
+
+
 class Broken(Exception):
     """Data, key and context do not fit. Says no more, wherever it is noticed: `decryption_failed`."""
 

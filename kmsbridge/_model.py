@@ -359,3 +359,21 @@ class Health:
         record = asdict(self)
         record["identity"] = None if self.identity is None else self.identity._asdict()
         return {"healthy": bool(self), **record}
+
+
+for _record in (
+    Capabilities,
+    DataKey,
+    Health,
+    Key,
+    KeyAbilities,
+    KeySpec,
+    PublicKey,
+    Secret,
+    SecretAbilities,
+    SecretInfo,
+    Signature,
+    SignatureAlgorithm,
+    SpecAbilities,
+):  # tracebacks and reprs show the public path
+    _record.__module__ = "kmsbridge"

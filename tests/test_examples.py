@@ -16,7 +16,7 @@ from kmsbridge.cli import _app, _demo, _demo_cases
 from kmsbridge.cli._output import STATUS
 
 APPLICATION = Path(__file__).parent.parent / "examples" / "app.py"
-TITLES = [step.title for step in _demo.STEPS], [mistake.title for mistake in _demo.MISTAKES]
+TITLES = [step.title for step in _demo_cases.STEPS], [mistake.title for mistake in _demo_cases.MISTAKES]
 
 
 def application(where: str | None, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -84,8 +84,8 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
         assert worked["application, second run"]["result"] == ("found" if backend == "local" else "made")
         assert all(worked[title]["result"] == "ok" for title in TITLES[0])
         assert list(failed) == TITLES[1]
-        assert [failed[mistake.title]["error"]["code"] for mistake in _demo.MISTAKES] == [
-            mistake.expected for mistake in _demo.MISTAKES
+        assert [failed[mistake.title]["error"]["code"] for mistake in _demo_cases.MISTAKES] == [
+            mistake.expected for mistake in _demo_cases.MISTAKES
         ]
 
 
@@ -110,7 +110,10 @@ def test_demo_reports_what_misbehaves(capsys: pytest.CaptureFixture[str], monkey
     def fail(*_: object) -> bool:
         raise KMSError(code=Code.SERVICE_UNAVAILABLE)
 
-    steps = (_demo_cases.Step("wrong", "secrets.get", lambda _: False), _demo_cases.Step("failing", "secrets.get", fail))
+    steps = (
+        _demo_cases.Step("wrong", "secrets.get", lambda _: False),
+        _demo_cases.Step("failing", "secrets.get", fail),
+    )
     mistakes = (
         _demo_cases.Mistake("foreign", Code.NOT_FOUND, "secrets.get", lambda *_: int("x")),
         _demo_cases.Mistake("harmless", Code.NOT_FOUND, "secrets.get", lambda *_: None),
