@@ -69,9 +69,12 @@ def read_digest(path: str | None, what: str, algorithm: str, progress: Progress)
 
 def _chunks(stream: BinaryIO, progress: Progress) -> Iterator[bytes]:
     progress.stage("reading", _size(stream))
-    while chunk := stream.read(CHUNK):
+    size = CHUNK
+    while size == CHUNK:  # less is the end: a terminal would have to be told twice
+        chunk = stream.read(CHUNK)
         yield chunk
-        progress.advance(len(chunk))
+        size = len(chunk)
+        progress.advance(size)
 
 
 def _read(path: str | None, what: str, how: Callable[[BinaryIO], T]) -> T:
@@ -79,8 +82,9 @@ def _read(path: str | None, what: str, how: Callable[[BinaryIO], T]) -> T:
         raise invalid(f"there is no {what}", "in", remediation="Pipe it in, or give --in FILE.")
     if path in (None, "-"):
         if sys.stdin is None:
-            raise invalid(f"there is no {what}: standard input is closed", "in",
-                          remediation="Pipe it in, or name a file.")
+            raise invalid(
+                f"there is no {what}: standard input is closed", "in", remediation="Pipe it in, or name a file."
+            )
         return how(sys.stdin.buffer)
     try:
         with open(path, "rb") as stream:

@@ -42,8 +42,8 @@ _MAGIC = {"ciphertext": b"KMBC", "envelope": b"KMBE"}
     cls=Group,
     invoke_without_command=True,
     epilog="kmsbridge keys create billing-kek AES_256\n"
-           "kmsbridge keys seal billing-kek --in cards.csv --out cards.sealed --context tenant=acme\n"
-           "kmsbridge keys unseal billing-kek --in cards.sealed --context tenant=acme",
+    "kmsbridge keys seal billing-kek --in cards.csv --out cards.sealed --context tenant=acme\n"
+    "kmsbridge keys unseal billing-kek --in cards.sealed --context tenant=acme",
 )
 @target_options
 @click.pass_context
@@ -434,8 +434,11 @@ def _signature(content: bytes) -> Signature | bytes:
         return Signature(record["key"], record["version"], SignatureAlgorithm(record["algorithm"]), value)
     except (KeyError, TypeError, ValueError):
         pass  # raised below, with nothing hanging on it
-    raise invalid("the signature is JSON, and not that of `kmsbridge keys sign --json`", "signature",
-                  remediation="Name a file that `sign` wrote.")
+    raise invalid(
+        "the signature is JSON, and not that of `kmsbridge keys sign --json`",
+        "signature",
+        remediation="Name a file that `sign` wrote.",
+    )
 
 
 # -- data out ---------------------------------------------------------------------------
