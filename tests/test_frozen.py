@@ -1,7 +1,7 @@
 """What earlier releases wrote, this one reads; and the formats are those that the documents write down.
 
 Each folder of ``tests/vectors/frozen/`` is named after the release that made it, and is
-never changed: ``store.db`` with its root key, and ``made.json`` with what was sealed,
+never changed: ``store.sqlite`` with its root key, and ``made.json`` with what was sealed,
 encrypted, signed and stored there. The next release's is made, once, by
 
     python -c "import sys; sys.path.insert(0, 'tests'); import test_frozen; test_frozen.freeze('0.2.0')"
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import importlib.metadata
 import json
 import os
 import shutil
@@ -48,7 +49,7 @@ def freeze(release: str) -> None:
     folder = FROZEN / release
     folder.mkdir(parents=True)
     made: list[dict[str, Any]] = []
-    with kmsbridge.connect(f"local:{folder}/store.db") as bridge:
+    with kmsbridge.connect(f"local:{folder}/store.sqlite") as bridge:
         for kind in ("AES_256", "RSA_2048"):
             bridge.keys.create(kind.lower().replace("_", "-"), kind)
         bridge.keys.create("ec-p256", "EC_P256", tags={"team": "payments"})
@@ -77,7 +78,7 @@ def freeze(release: str) -> None:
     from kmsbridge._registry import DRIVERS
 
     DRIVERS.close_process()
-    (folder / "store.db.key").rename(folder / "root-key.txt")
+    (folder / "store.sqlite.key").rename(folder / "root-key.txt")
     (folder / "made.json").write_text(json.dumps(made, indent=1) + "\n")
 
 
@@ -91,7 +92,7 @@ def frozen(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     folder = FROZEN / request.param
     monkeypatch.delenv("KMSBRIDGE_LOCAL_ROOT_KEY_FILE", raising=False)
     monkeypatch.setenv("KMSBRIDGE_LOCAL_ROOT_KEY", (folder / "root-key.txt").read_text())
-    shutil.copyfile(folder / "store.db", tmp_path / "store.db")
+    shutil.copyfile(folder / "store.sqlite", tmp_path / "store.db")
     (tmp_path / "store.db").chmod(0o600)
     with kmsbridge.connect(f"local:{tmp_path}/store.db") as bridge:
         yield Frozen(bridge, json.loads((folder / "made.json").read_text()))
@@ -113,7 +114,8 @@ class Frozen(NamedTuple):
 
 def test_this_release_is_frozen() -> None:
     """There is a folder for every minor release that there has been."""
-    assert f"{kmsbridge.__version__.rpartition('.')[0]}.0" in RELEASES
+    version: str = importlib.metadata.version("kmsbridge")
+    assert f"{version.rpartition('.')[0]}.0" in RELEASES
 
 
 @pytest.mark.parametrize("what", ["unseal", "decrypt", "unwrap"])
@@ -363,9 +365,8 @@ def test_local_ciphertexts_are_as_documented() -> None:
         encrypted = keys.encrypt(lambda: 5.0, "kek", b"plaintext", context)
         wrapped = keys.wrap(lambda: 5.0, "kek", bytes(32))
 
-    def field(value: str | bytes) -> bytes:
-        content = value.encode() if isinstance(value, str) else value
-        return (b"s" if isinstance(value, str) else b"b") + len(content).to_bytes(4, "big") + content
+    def field(kind: bytes, content: bytes) -> bytes:
+        return kind + len(content).to_bytes(4, "big") + content
 
     for ciphertext, use, said, plaintext in (
         (encrypted, "encrypt", context.encoded, b"plaintext"), (wrapped, "wrap", b"", bytes(32)),
@@ -373,5 +374,6 @@ def test_local_ciphertexts_are_as_documented() -> None:
         salt, box = ciphertext.payload[:32], ciphertext.payload[32:]
         info = b"kmsbridge local 1: message\x01"
         message_key = hmac.digest(hmac.digest(salt, material, "sha256"), info, "sha256")
-        associated = b"".join(map(field, ("ciphertext", use, "local", "kek", row.version, "A256GCM", said)))
+        texts = ("ciphertext", use, "local", "kek", row.version, "A256GCM")
+        associated = b"".join(field(b"s", text.encode()) for text in texts) + field(b"b", said)
         assert AESGCM(message_key).decrypt(bytes(12), box, associated) == plaintext
