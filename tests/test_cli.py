@@ -10,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+import threading
 import types
 from typing import Any, NamedTuple
 
@@ -74,10 +75,12 @@ def on_terminal(*arguments: str, typed: bytes = b"") -> tuple[int, str]:
         [*COMMAND, *arguments], stdin=follower, stdout=follower, stderr=follower, start_new_session=True
     ) as process:
         os.close(follower)
+        impatience = threading.Timer(20, process.kill)  # whoever waits for a prompt that never comes
+        impatience.start()
         screen = b""
         for answer in typed.splitlines(keepends=True):
             while not screen.rstrip(b" ").endswith(b":"):
-                screen += os.read(leader, 1024)
+                screen += os.read(leader, 1024)  # OSError when it was killed
             os.write(leader, answer)
             screen += b"\n"
         while True:
@@ -88,6 +91,7 @@ def on_terminal(*arguments: str, typed: bytes = b"") -> tuple[int, str]:
                 break
             screen += read
         status = process.wait(20)
+        impatience.cancel()
     os.close(leader)
     return status, screen.decode().replace("\r\n", "\n")
 

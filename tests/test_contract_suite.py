@@ -191,7 +191,7 @@ def test_a_foreign_exception_that_hangs_on_an_error_is_found(run: Run) -> None:
 def test_a_failing_case_shows_what_it_compared(run: Run) -> None:
     """The asserts of the suite are rewritten like those of a test module."""
     _, printed = run("?boasts=tags", "-k", "test_tags_come_back")
-    assert re.search(r"assert {} == {'team': 'bil", printed), printed
+    assert re.search(r"assert {} == {", printed), printed
 
 
 def test_every_ability_is_needed_by_a_case() -> None:
