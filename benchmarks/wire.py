@@ -183,7 +183,6 @@ async def async_figures(host: str, ca: str) -> dict[str, float]:
     options: dict[str, Any] = {"verify_challenge_resource": False}
     token: Any = AioToken()
     context = ssl.create_default_context(cafile=ca)
-    connector = aiohttp.TCPConnector(ssl=context)
     request = HttpRequest("GET", url)
     async with (
         aiohttp.ClientSession() as session,

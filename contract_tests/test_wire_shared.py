@@ -7,6 +7,7 @@ import gc
 import io
 import logging
 import os
+import random
 import threading
 import time
 import traceback
@@ -298,6 +299,31 @@ def test_cancelled_at_every_point(path: str, authority: Authority, server: Fault
     cancelled = asyncio.run(main())
     assert cancelled > 3 if path == "ok" else cancelled == 80, cancelled
     assert server.open_after(0) == 0
+
+
+def test_a_cancelled_task_harms_no_other(authority: Authority, server: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where tasks share two connections and half of them are cancelled at any moment, the others get their answers."""
+    monkeypatch.setattr("kmsbridge._wire._loop.CONNECTIONS", 2)
+
+    async def main(seed: int) -> None:
+        chance = random.Random(seed)  # noqa: S311 - any moment will do
+        wire = AsyncWire(ca=authority.file, plain=True)
+        for _ in range(30):
+            tasks = [
+                asyncio.create_task(wire.request("GET", url(server, f"ok/{number}"), {}, timeout=10))
+                for number in range(12)
+            ]
+            for number in range(0, 12, 2):
+                for _ in range(chance.randrange(12)):
+                    await asyncio.sleep(0)
+                tasks[number].cancel()
+            for number in range(1, 12, 2):
+                assert (await tasks[number]).body == f"/ok/{number}".encode()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await wire.close()
+
+    for seed in range(4):
+        asyncio.run(main(seed))
 
 
 def test_interrupted(wire: Wire, server: Faults, monkeypatch: pytest.MonkeyPatch) -> None:

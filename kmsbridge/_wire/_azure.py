@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from http.client import responses
 from typing import Any, Self, TypedDict
 from urllib.parse import urlencode
 
@@ -194,7 +195,7 @@ class _Whole:
 
     @property
     def reason(self) -> str:
-        return ""
+        return responses.get(self._status, "")
 
     @property
     def headers(self) -> MutableMapping[str, str]:

@@ -29,6 +29,7 @@ from kmsbridge._wire._request import (
     Blocking,
     Broken,
     Origin,
+    broken,
     origin_of,
     proxy_for,
     sendable,
@@ -84,7 +85,7 @@ class Wire(Blocking):
         try:
             return self._exchange(attempt, method, url, headers, body, connect_timeout)
         except http.client.HTTPException as error:
-            failure = error if isinstance(error, OSError) else _broken(error)
+            failure = error if isinstance(error, OSError) else broken(error)
         except Exception as error:
             failure = error
         raise attempt.refused(failure)
@@ -302,9 +303,3 @@ def _read(attempt: Attempt, reply: http.client.HTTPResponse) -> bool:
         if reply.length:
             raise Broken("the body was cut short")
     return True
-
-
-def _broken(error: Exception) -> Broken:
-    broken = Broken("what came was not HTTP, or not all of it")
-    broken.__cause__ = error
-    return broken

@@ -22,9 +22,9 @@ from kmsbridge._wire._request import (
     IDLE_SECONDS,
     MAX_FIELD,
     Attempt,
-    Broken,
-    Ends,
+    Half,
     Origin,
+    broken,
     origin_of,
     proxy_for,
     sendable,
@@ -47,18 +47,19 @@ _INHERITED: list[object] = []
 
 
 class _Attempt(Attempt):
-    __slots__ = ("transport", "whole")
+    """A request and the connection it holds."""
+
+    __slots__ = ("transport",)
 
     def __init__(self, timeout: float) -> None:
         super().__init__(timeout)
         self.transport: asyncio.Transport | None = None
-        self.whole = False
 
 
 _ATTEMPT: ContextVar[_Attempt] = ContextVar("kmsbridge_attempt")
 
 
-class AsyncWire(Ends):
+class AsyncWire(Half):
     """One pool of connections for each server, for any number of tasks of one event loop.
 
     Args:
@@ -68,7 +69,7 @@ class AsyncWire(Ends):
 
     def __init__(self, *, ca: str | None = None, plain: bool = False) -> None:
         super().__init__(ca=ca, plain=plain)
-        self._proxies: dict[Origin, Proxy | None] = {}
+        self._routes: dict[Origin, _Route] = {}
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sockets: WeakSet[socket.socket] = WeakSet()
@@ -111,7 +112,7 @@ class AsyncWire(Ends):
             failure = _as_broken(attempt, error)
         finally:
             _ATTEMPT.reset(token)
-            if not attempt.whole and attempt.transport is not None:
+            if attempt.transport is not None:
                 attempt.transport.abort()  # or TLS would wait half a minute for a good-bye
         raise attempt.refused(failure)
 
@@ -127,31 +128,36 @@ class AsyncWire(Ends):
     ) -> Answer:
         origin, path = origin_of(url, plain=self._plain)
         fields = sendable(method, headers)
-        if origin not in self._proxies:
-            self._proxies[origin] = proxy_for(origin)
-        proxy = self._proxies[origin]
+        if (route := self._routes.get(origin)) is None:
+            route = self._routes[origin] = _Route(proxy_for(origin))
         timed = _UNTIMED
         if connect_timeout is not None:
             timed = aiohttp.ClientTimeout(connect=connect_timeout, ceil_threshold=math.inf)
-        async with session.request(
-            method,
-            URL(f"{url[: url.index('://')]}://{_netloc(origin.host, origin.port)}{path}", encoded=True),
-            headers=fields,
-            data=io.BytesIO(body) if len(body) > CHUNK else body or None,
-            allow_redirects=False,
-            ssl=self._tls() if origin.secure else True,
-            timeout=timed,
-            proxy=f"http://{_netloc(proxy.host, proxy.port)}" if proxy is not None else None,
-            proxy_headers=proxy.headers if proxy is not None else None,
-        ) as response:
+        async with (
+            route.permits,
+            session.request(
+                method,
+                URL(f"{url[: url.index('://')]}://{_netloc(origin.host, origin.port)}{path}", encoded=True),
+                headers=fields,
+                data=io.BytesIO(body) if len(body) > CHUNK else body or None,
+                allow_redirects=False,
+                ssl=self._tls() if origin.secure else True,
+                timeout=timed,
+                proxy=route.proxy,
+                proxy_headers=route.proxy_headers,
+            ) as response,
+        ):
             pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers]
             attempt.begin(response.status, pairs)
-            while part := await response.content.read(CHUNK):
-                if not attempt.add(part):
+            try:
+                while part := await response.content.read(CHUNK):
+                    if not attempt.add(part):
+                        break
+            finally:
+                if response.connection is None:  # given back at the last byte, and maybe in use again
+                    attempt.transport = None
+                else:
                     response.close()
-                    break
-            else:
-                attempt.whole = True
         return attempt.answer()
 
     def _session_here(self) -> aiohttp.ClientSession:
@@ -197,6 +203,7 @@ class AsyncWire(Ends):
             _INHERITED.append((self._session.connector, self._loop))
             self._session.detach()
         self._session = self._loop = None
+        self._routes = {}
         inherited, self._sockets = list(self._sockets), WeakSet()
         if not inherited:
             return
@@ -205,6 +212,21 @@ class AsyncWire(Ends):
             if number >= 0:
                 os.dup2(null, number, inheritable=False)
         os.close(null)
+
+
+class _Route:
+    """The way to one server.
+
+    aiohttp's own limit loses a place when a task is cancelled just as it gets one, and
+    then lets others wait for ever.
+    """
+
+    __slots__ = ("permits", "proxy", "proxy_headers")
+
+    def __init__(self, proxy: Proxy | None) -> None:
+        self.proxy = f"http://{_netloc(proxy.host, proxy.port)}" if proxy is not None else None
+        self.proxy_headers = proxy.headers if proxy is not None else None
+        self.permits = asyncio.Semaphore(CONNECTIONS)
 
 
 class _Lost(aiohttp.ClientError):
@@ -233,7 +255,6 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, sockets: WeakSet[socket.socket]) -> None:
         super().__init__(
             limit=0,
-            limit_per_host=CONNECTIONS,
             keepalive_timeout=IDLE_SECONDS,
             resolver=aiohttp.ThreadedResolver(),  # the system's, as in the sync half
             socket_factory=self._socket,
@@ -285,9 +306,7 @@ def _as_broken(attempt: _Attempt, error: Exception) -> Exception:
         attempt.status = 407  # the one status of a proxy that is not to be taken for the server's
     if not isinstance(error, aiohttp.ClientError) or isinstance(error, OSError):
         return error
-    broken = Broken("what came was not HTTP, or not all of it")
-    broken.__cause__ = error
-    return broken
+    return broken(error)
 
 
 def _netloc(host: str, port: int) -> str:

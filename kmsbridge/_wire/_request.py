@@ -36,6 +36,13 @@ class Broken(ConnectionError):
     """The connection, or what came over it, was not what HTTP says."""
 
 
+def broken(error: Exception) -> Broken:
+    """The same for what a client raises that is no OSError; by this one the decoder knows it."""
+    failure = Broken("what came was not HTTP, or not all of it")
+    failure.__cause__ = error
+    return failure
+
+
 class Unsendable(ValueError):
     """A request that is not sent: its URL or a header is not one, or it would go out unprotected."""
 
@@ -256,7 +263,7 @@ def _login(user: str | None, password: str | None) -> dict[str, str]:
 # -- one wire ---------------------------------------------------------------------------
 
 
-class Ends:
+class Half:
     """What both halves are made with, and what becomes of them in a forked child."""
 
     def __init__(self, *, ca: str | None = None, plain: bool = False) -> None:
@@ -283,11 +290,11 @@ class Ends:
         raise NotImplementedError
 
 
-class Blocking(Ends):
-    """Marks the half that blocks, for who may not import urllib3 to tell."""
+class Blocking(Half):
+    """The half that blocks, told apart without importing urllib3."""
 
 
-_WIRES: WeakSet[Ends] = WeakSet()
+_WIRES: WeakSet[Half] = WeakSet()
 
 
 def _after_fork() -> None:
