@@ -6,12 +6,14 @@ import inspect
 import os
 import re
 from base64 import b64encode, urlsafe_b64encode
+from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kmsbridge import Capabilities, SecretAbilities
-from kmsbridge.contract import Canary, Contract, Harness, SecretsContract, needs
+from kmsbridge import Capabilities, KeyAbilities, SecretAbilities
+from kmsbridge.contract import Canary, Contract, Harness, KeysContract, SecretsContract, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,23 +45,32 @@ ABILITIES = (
     "update_version",
     "versions",
 )
+KEY_ABILITIES = tuple(sorted(field.name for field in fields(KeyAbilities) if field.type == "bool"))
 SUITE = """
 from contextlib import contextmanager
 from secrets import token_hex
-from kmsbridge.contract import Backend, Harness, SecretsContract
+from kmsbridge.contract import Backend, Harness, {contract}
 
 class Fake(Harness):
     page_size = 3
 
     @contextmanager
     def backend(self):
-        yield Backend(f"fake://{{token_hex(8)}}{query}")
+        yield Backend(f"{scheme}://{{token_hex(8)}}{query}")
 
-class TestFake(SecretsContract):
+class TestFake({contract}):
     harness = Fake()
 """
-FUNCTIONS = inspect.getmembers(SecretsContract, inspect.isfunction)
-CASES = {name: case for name, case in FUNCTIONS if name.startswith("test")}
+
+
+def cases(contract: type[Contract]) -> dict[str, Callable[..., object]]:
+    """The cases of a contract, by name."""
+    functions = inspect.getmembers(contract, inspect.isfunction)
+    return {name: case for name, case in functions if name.startswith("test")}
+
+
+CASES = cases(SecretsContract)
+KEY_CASES = cases(KeysContract)
 ONE_CASE = ("-k", "test_if_absent_does_not_overwrite")
 
 
@@ -69,12 +80,19 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.syspath_prepend(HERE)
     options = ("-W", "error", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
 
-    def run(query: str, *arguments: str) -> tuple[dict[str, int], str]:
-        pytester.makepyfile(test_fake=SUITE.format(query=query))
+    def run(query: str, *arguments: str, contract: str = "SecretsContract") -> tuple[dict[str, int], str]:
+        scheme = "fake" if contract == "SecretsContract" else "fakekeys"
+        pytester.makepyfile(test_fake=SUITE.format(query=query, contract=contract, scheme=scheme))
         result = pytester.runpytest_inprocess(*options, *arguments)
         return result.parseoutcomes(), result.stdout.str()
 
     return run
+
+
+@pytest.fixture
+def run_keys(run: Run) -> Run:
+    """The same for keys."""
+    return partial(run, contract="KeysContract")
 
 
 def test_a_provider_that_keeps_the_contract_passes(run: Run) -> None:
@@ -194,19 +212,125 @@ def test_a_failing_case_shows_what_it_compared(run: Run) -> None:
     assert re.search(r"assert {} == {", printed), printed
 
 
-def test_every_ability_is_needed_by_a_case() -> None:
+def test_a_provider_of_keys_that_keeps_the_contract_passes(run_keys: Run) -> None:
+    """All cases but those about what is not claimed, and none is skipped."""
+    outcomes, printed = run_keys("", "-v")
+    assert set(outcomes) == {"passed"}, printed
+    assert "test_what_is_missing_is_not_found[async]" in printed
+    assert "test_an_ability_that_is_not_claimed" not in printed
+
+
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        ("tags",),
+        ("context", "enable_version", "generate_data_key", "schedule_deletion", "cancel_deletion"),
+        ("sign", "verify", "public_key", "EC_P256", "RSA_2048"),
+        ("encrypt", "decrypt", "wrap", "unwrap", "generate_data_key", "context", "AES_256"),
+        tuple(name for name in KEY_ABILITIES if name != "create"),
+        KEY_ABILITIES,
+    ],
+    ids=["one", "some", "only to encrypt", "only to sign", "most", "all"],
+)
+def test_a_provider_of_keys_that_lacks_abilities_passes(run_keys: Run, lacks: tuple[str, ...]) -> None:
+    """What it lacks is tested to be refused, twice in each mode; nothing else is, and nothing is skipped."""
+    outcomes, printed = run_keys(f"?lacks={','.join(lacks)}", "-v")
+    assert set(outcomes) == {"passed"}, printed
+    for case in ("is_refused", "is_not_there"):
+        tested = re.findall(rf"test_an_ability_that_is_not_claimed_{case}\[(\w+)-a?sync\]", printed)
+        swapped = re.findall(rf"test_an_ability_that_is_not_claimed_{case}\[a?sync-(\w+)\]", printed)
+        assert sorted(tested + swapped) == sorted([name for name in lacks if name in KEY_ABILITIES] * 2)
+
+
+@pytest.mark.parametrize("ability", [*KEY_ABILITIES, "EC_P384"])
+def test_a_provider_of_keys_that_claims_too_much_fails(run_keys: Run, ability: str) -> None:
+    """What is claimed must work, abilities and kinds of key."""
+    asking = [name for name, case in KEY_CASES.items() if ability in getattr(case, "needs", ())]
+    chosen = " or ".join(asking or ["test_each_kind_of_key"])
+    outcomes, printed = run_keys(f"?boasts={ability}", "-x", "-k", chosen)
+    assert outcomes.get("failed") == 1, printed
+
+
+@pytest.mark.parametrize("ability", KEY_ABILITIES)
+def test_a_provider_of_keys_that_claims_too_little_fails(run_keys: Run, ability: str) -> None:
+    """What works must be claimed."""
+    outcomes, printed = run_keys(f"?hides={ability}", "-k", "ability_that_is_not_claimed_is_not_there")
+    assert outcomes == {"failed": 2, "deselected": outcomes["deselected"]}, printed
+    assert f"the driver can do {ability}, and the provider does not claim it" in printed
+
+
+def test_a_provider_that_hides_a_kind_of_key_fails(run_keys: Run) -> None:
+    """What can be made must be claimed."""
+    outcomes, printed = run_keys("?hides=EC_P256", "-k", "kind_of_key_that_is_not_claimed_is_not_there")
+    assert outcomes["failed"] == 2, printed
+    assert "the driver makes EC_P256, and the provider does not claim it" in printed
+
+
+ERRORS = {
+    "drops-context": "test_a_kind_of_key_that_binds_no_context_takes_none",
+    "enables": "test_keeping_a_key_does_not_enable_it",
+    "falls-back": "test_a_disabled_latest_version_is_not_replaced_by_an_older_one",
+    "forgets": "test_what_an_old_version_gave_is_taken_back",
+    "guessed": "test_a_data_key_is_fresh",
+    "overwrites": "test_a_scheduled_deletion_holds_the_name",
+    "places": "test_no_damaged_ciphertext_decrypts",
+    "repeats": "test_no_two_ciphertexts_are_the_same",
+    "trusts": "test_another_algorithm_does_not_decrypt",
+    "uses-disabled": "test_a_disabled_key_is_not_used",
+    "uses-pending": "test_a_key_is_not_used_while_its_deletion_is_scheduled",
+    "verifies": "test_what_does_not_fit_is_false",
+}
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_provider_of_keys_that_errs_fails(run_keys: Run, error: str) -> None:
+    """Each of the mistakes that a backend or its driver may make is found by the case about it."""
+    outcomes, printed = run_keys(f"?errs={error}", "-k", ERRORS[error])
+    assert outcomes.get("failed", 0) >= 2, printed
+
+
+KEY_LEAKS = {
+    "ciphertext": "the repr of what keys.encrypt returned",
+    "event": "an event",
+    "log": "the formatted log record of logger 'kmsbridge_fakekeys.wire'",
+    "message": "str of the InvalidRequestError raised",
+}
+
+
+@pytest.mark.parametrize("leak", KEY_LEAKS)
+def test_a_plaintext_that_leaks_is_found(run_keys: Run, leak: str) -> None:
+    """Whatever it leaks into, and a ciphertext is no place for it either."""
+    case = "one_byte_too_many" if leak == "message" else "no_two_ciphertexts"
+    outcomes, printed = run_keys(f"?leaks={leak}", "-k", case, "--tb=line", "--show-capture=no")
+    assert outcomes["errors"] >= 2, printed
+    assert KEY_LEAKS[leak] in printed
+    found = [line for line in printed.splitlines() if "a secret value was found" in line]
+    assert found
+    assert not re.search(r"canary[0-9a-f]{20}", "".join(found))
+
+
+@pytest.mark.parametrize(
+    ("contract", "abilities"), [(SecretsContract, ABILITIES), (KeysContract, KEY_ABILITIES)], ids=["secrets", "keys"]
+)
+def test_every_ability_is_needed_by_a_case(contract: type[Contract], abilities: tuple[str, ...]) -> None:
     """A new ability without a case would be a claim that nobody checks."""
-    needed = {ability for case in CASES.values() for ability in getattr(case, "needs", ())}
-    assert needed == set(ABILITIES)
+    needed = {ability for case in cases(contract).values() for ability in getattr(case, "needs", ())}
+    assert needed == set(abilities)
 
 
-def test_every_case_states_its_rule_once_for_both_modes() -> None:
-    """Each is a coroutine with a docstring, and asks for abilities that exist."""
-    assert len(CASES) > 80
-    for name, case in CASES.items():
+@pytest.mark.parametrize("contract", [SecretsContract, KeysContract], ids=["secrets", "keys"])
+def test_every_case_states_its_rule_once_for_both_modes(contract: type[Contract]) -> None:
+    """Each is a coroutine with a docstring, has its name alone, and asks for abilities that exist."""
+    found = cases(contract)
+    assert len(found) > 80
+    written = [name for base in contract.__mro__ for name in vars(base) if name.startswith("test")]
+    assert sorted(written) == sorted(found)
+    for name, case in found.items():
         assert inspect.iscoroutinefunction(case), name
         assert case.__doc__, name
-        assert getattr(case, "without", frozenset()) <= set(ABILITIES), name
+        assert getattr(case, "without", frozenset()) <= set(
+            ABILITIES if contract is SecretsContract else KEY_ABILITIES
+        ), name
 
 
 def test_a_class_without_a_harness_can_be_derived_from() -> None:
