@@ -6,21 +6,25 @@ import atexit
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import combinations
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kmsbridge._ciphertext import Broken
-from kmsbridge._model import NewSecret, SecretChange
+from kmsbridge._model import Context, KeySpec, NewSecret, SecretChange
 from kmsbridge_local._box import SALT_BYTES, canonical, seal, subkey, unseal
 from kmsbridge_local._config import NAMES
 from kmsbridge_local._database import FileDatabase, MemoryDatabase
 from kmsbridge_local._errors import StoreError
+from kmsbridge_local._keys import KeyStore
 from kmsbridge_local._root_key import RootKeySource
-from kmsbridge_local._rows import Head, Version
+from kmsbridge_local._rows import Head, KeyHead, KeyVersion, Version
 from kmsbridge_local._secrets import SecretStore
 from kmsbridge_local._store import Store
 
@@ -125,16 +129,155 @@ def test_canonical_refuses_what_no_row_of_ours_holds() -> None:
 # -- rows -------------------------------------------------------------------------------
 
 
+class Kind(NamedTuple):
+    """Secrets or keys: their tables, and what can be asked of them."""
+
+    what: str
+    heads: type[NamedTuple]
+    versions: type[NamedTuple]
+    head_edits: dict[str, str]
+    """By column: what changes it in a head, and nothing else that has a meaning."""
+    version_edits: dict[str, str]
+    """By column: the same for a version."""
+    listings: Callable[[Store], list[Callable[[], object]]]
+    uses: Callable[[Store, str], list[Callable[[], object]]]
+    """Whatever looks at a head of this name."""
+    reads: Callable[[Store, str], list[Callable[[], object]]]
+    """Whatever opens the latest version of this name."""
+
+
+def secret_listings(store: Store) -> list[Callable[[], object]]:
+    """The listings of secrets."""
+    secrets = SecretStore(store, 7)
+    return [lambda: secrets.list(soon, None), lambda: secrets.deleted(soon, None)]
+
+
+def secret_uses(store: Store, name: str) -> list[Callable[[], object]]:
+    """What can be done with a secret."""
+    secrets = SecretStore(store, 7)
+    return [
+        lambda: secrets.get(soon, name, None),
+        lambda: secrets.set(soon, name, new("more")),
+        lambda: secrets.recover(soon, name),
+    ]
+
+
+def secret_reads(store: Store, name: str) -> list[Callable[[], object]]:
+    """What reads the latest version of a secret."""
+    secrets = SecretStore(store, 7)
+    return [
+        lambda: secrets.get(soon, name, None),
+        lambda: secrets.versions(soon, name, None),
+        lambda: secrets.list(soon, None),
+        lambda: secrets.update(soon, name, None, SecretChange(tags={})),
+    ]
+
+
+def key_listings(store: Store) -> list[Callable[[], object]]:
+    """The listing of keys."""
+    return [lambda: KeyStore(store, 7).list(soon, None)]
+
+
+def key_uses(store: Store, name: str) -> list[Callable[[], object]]:
+    """What can be done with a key."""
+    keys = KeyStore(store, 7)
+    return [
+        *key_reads(store, name),
+        lambda: keys.create(soon, name, KeySpec.AES_256, {}),
+        lambda: keys.rotate(soon, name),
+        lambda: keys.cancel_deletion(soon, name),
+    ]
+
+
+def key_reads(store: Store, name: str) -> list[Callable[[], object]]:
+    """What reads the latest version of a key."""
+    keys = KeyStore(store, 7)
+    return [
+        lambda: keys.get(soon, name),
+        lambda: keys.versions(soon, name, None),
+        lambda: keys.encrypt(soon, name, b"plaintext", Context({}, b"")),
+        lambda: keys.public_key(soon, name, None),
+        lambda: keys.enable(soon, name, None, True),
+        lambda: keys.schedule_deletion(soon, name, 7),
+    ]
+
+
+SECRET = Kind(
+    "secret",
+    Head,
+    Version,
+    {
+        "name": "UPDATE secrets SET name = 'z' WHERE name = 'b'",
+        "id": "UPDATE secrets SET id = '0123' WHERE name = 'b'",
+        "latest": "UPDATE secrets SET latest = 1 WHERE name = 'a'",
+        "deleted_at": "UPDATE secrets SET deleted_at = 1 WHERE name = 'b'",
+        "purge_at": "UPDATE secrets SET purge_at = 9000000000000000 WHERE name = 'b'",
+        "mac": "UPDATE secrets SET mac = zeroblob(32) WHERE name = 'b'",
+    },
+    {
+        "secret": "UPDATE secret_versions SET secret = (SELECT id FROM secrets WHERE name = 'c'), ordinal = 2"
+        " WHERE secret = (SELECT id FROM secrets WHERE name = 'b')",
+        "ordinal": "UPDATE secret_versions SET ordinal = 13 - ordinal;"
+        "UPDATE secret_versions SET ordinal = ordinal - 10",
+        "version": "UPDATE secret_versions SET version = 'f' || version",
+        "enabled": "UPDATE secret_versions SET enabled = 0",
+        "kind": "UPDATE secret_versions SET kind = 'bytes' WHERE kind = 'text'",
+        "content_type": "UPDATE secret_versions SET content_type = NULL",
+        "tags": "UPDATE secret_versions SET tags = '{\"x\":\"y\"}'",
+        "created_at": "UPDATE secret_versions SET created_at = created_at + 1",
+        "updated_at": "UPDATE secret_versions SET updated_at = updated_at + 1",
+        "expires_at": "UPDATE secret_versions SET expires_at = NULL",
+        "box": "UPDATE secret_versions SET box = zeroblob(60)",
+    },
+    secret_listings,
+    secret_uses,
+    secret_reads,
+)
+KEY_KIND = Kind(
+    "key",
+    KeyHead,
+    KeyVersion,
+    {
+        "name": "UPDATE keys SET name = 'z' WHERE name = 'b'",
+        "id": "UPDATE keys SET id = '0123' WHERE name = 'b'",
+        "latest": "UPDATE keys SET latest = 1 WHERE name = 'a'",
+        "spec": "UPDATE keys SET spec = 'RSA_2048' WHERE name = 'b'",
+        "enabled": "UPDATE keys SET enabled = 0 WHERE name = 'b'",
+        "tags": "UPDATE keys SET tags = '{\"x\":\"y\"}' WHERE name = 'b'",
+        "created_at": "UPDATE keys SET created_at = created_at + 1 WHERE name = 'b'",
+        "purge_at": "UPDATE keys SET purge_at = 9000000000000000 WHERE name = 'b'",
+        "mac": "UPDATE keys SET mac = zeroblob(32) WHERE name = 'b'",
+    },
+    {
+        "key": "UPDATE key_versions SET key = (SELECT id FROM keys WHERE name = 'c'), ordinal = 2"
+        " WHERE key = (SELECT id FROM keys WHERE name = 'b')",
+        "ordinal": "UPDATE key_versions SET ordinal = 13 - ordinal; UPDATE key_versions SET ordinal = ordinal - 10",
+        "version": "UPDATE key_versions SET version = 'f' || version",
+        "enabled": "UPDATE key_versions SET enabled = 0",
+        "created_at": "UPDATE key_versions SET created_at = created_at + 1",
+        "box": "UPDATE key_versions SET box = zeroblob(80)",
+    },
+    key_listings,
+    key_uses,
+    key_reads,
+)
+KINDS = (SECRET, KEY_KIND)
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.what)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A store with the secrets a (2 versions), b and c."""
+    """A store with secrets and keys a (2 versions), b and c."""
     path = str(tmp_path / "s.db")
     with closing(Store(FileDatabase(path, RootKeySource(path, None)))) as store:
-        secrets = SecretStore(store, 7)
+        secrets, keys = SecretStore(store, 7), KeyStore(store, 7)
         secrets.set(soon, "a", new("first", tag="x"))
         secrets.set(soon, "a", new(b"second"))
         secrets.set(soon, "b", new("of b"))
         secrets.set(soon, "c", new("of c"))
+        for name in "abc":
+            keys.create(soon, name, KeySpec.AES_256, {})
+        keys.rotate(soon, "a")
         yield store
 
 
@@ -152,63 +295,40 @@ def refusal(call: Callable[[], object]) -> str:
     return caught.value.code
 
 
-HEAD_EDITS = {
-    "name": "UPDATE secrets SET name = 'z' WHERE name = 'b'",
-    "id": "UPDATE secrets SET id = '0123' WHERE name = 'b'",
-    "latest": "UPDATE secrets SET latest = 1 WHERE name = 'a'",
-    "deleted_at": "UPDATE secrets SET deleted_at = 1 WHERE name = 'b'",
-    "purge_at": "UPDATE secrets SET purge_at = 9000000000000000 WHERE name = 'b'",
-    "mac": "UPDATE secrets SET mac = zeroblob(32) WHERE name = 'b'",
-}
-VERSION_EDITS = {
-    "secret": "UPDATE secret_versions SET secret = (SELECT id FROM secrets WHERE name = 'c'), ordinal = 2"
-    " WHERE secret = (SELECT id FROM secrets WHERE name = 'b')",
-    "ordinal": "UPDATE secret_versions SET ordinal = 13 - ordinal; UPDATE secret_versions SET ordinal = ordinal - 10",
-    "version": "UPDATE secret_versions SET version = 'f' || version",
-    "enabled": "UPDATE secret_versions SET enabled = 0",
-    "kind": "UPDATE secret_versions SET kind = 'bytes' WHERE kind = 'text'",
-    "content_type": "UPDATE secret_versions SET content_type = NULL",
-    "tags": "UPDATE secret_versions SET tags = '{\"x\":\"y\"}'",
-    "created_at": "UPDATE secret_versions SET created_at = created_at + 1",
-    "updated_at": "UPDATE secret_versions SET updated_at = updated_at + 1",
-    "expires_at": "UPDATE secret_versions SET expires_at = NULL",
-    "box": "UPDATE secret_versions SET box = zeroblob(60)",
-}
-
-
 def test_the_records_have_the_columns_of_the_tables(store: Store) -> None:
-    """A record is read by position, and a new column must not go unsealed."""
+    """A record is read by position, and a new column or table must not go unsealed."""
     with store.read(soon) as transaction:
         columns = {
             table: tuple(row[1] for row in transaction.connection.execute(f"PRAGMA table_info({table})"))
-            for table in ("secrets", "secret_versions")
+            for [table] in transaction.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
         }
-    assert columns == {"secrets": Head._fields, "secret_versions": Version._fields}
-    assert (tuple(HEAD_EDITS), tuple(VERSION_EDITS)) == (Head._fields, Version._fields)
+    del columns["meta"]
+    for kind in KINDS:
+        assert columns.pop(f"{kind.what}s") == kind.heads._fields
+        assert columns.pop(f"{kind.what}_versions") == kind.versions._fields
+        assert (tuple(kind.head_edits), tuple(kind.version_edits)) == (kind.heads._fields, kind.versions._fields)
+    assert columns == {}
 
 
-@pytest.mark.parametrize("column", HEAD_EDITS)
-def test_an_edited_head_is_refused(store: Store, column: str) -> None:
-    """Every column of a head is under its MAC; an edit does not even hide the secret from a listing."""
-    edit(store, HEAD_EDITS[column])
-    secrets = SecretStore(store, 7)
-    assert refusal(lambda: secrets.list(soon, None)) == "RowAltered"
-    assert refusal(lambda: secrets.deleted(soon, None)) == "RowAltered"
+@pytest.mark.parametrize(
+    ("kind", "column"), [pytest.param(kind, c, id=f"{kind.what}-{c}") for kind in KINDS for c in kind.head_edits]
+)
+def test_an_edited_head_is_refused(store: Store, kind: Kind, column: str) -> None:
+    """Every column of a head is under its MAC; an edit does not even hide the item from a listing."""
+    edit(store, kind.head_edits[column])
     name = {"name": "z", "latest": "a"}.get(column, "b")
-    assert refusal(lambda: secrets.get(soon, name, None)) == "RowAltered"
-    assert refusal(lambda: secrets.set(soon, name, new("more"))) == "RowAltered"
-    assert refusal(lambda: secrets.recover(soon, name)) == "RowAltered"
+    for call in (*kind.listings(store), *kind.uses(store, name)):
+        assert refusal(call) == "RowAltered"
 
 
-@pytest.mark.parametrize("column", VERSION_EDITS)
-def test_an_edited_version_is_refused(store: Store, column: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "column"), [pytest.param(kind, c, id=f"{kind.what}-{c}") for kind in KINDS for c in kind.version_edits]
+)
+def test_an_edited_version_is_refused(store: Store, kind: Kind, column: str) -> None:
     """Every column of a version is in its associated data."""
-    edit(store, VERSION_EDITS[column])
-    secrets = SecretStore(store, 7)
-    assert refusal(lambda: secrets.get(soon, "b", None)) == "RowAltered"
-    assert refusal(lambda: secrets.versions(soon, "b", None)) == "RowAltered"
-    assert refusal(lambda: secrets.list(soon, None)) == "RowAltered"
-    assert refusal(lambda: secrets.update(soon, "b", None, SecretChange(tags={}))) == "RowAltered"
+    edit(store, kind.version_edits[column])
+    for call in kind.reads(store, "b"):
+        assert refusal(call) == "RowAltered"
 
 
 @pytest.mark.parametrize("value", ["1.5", "'text'", "x'00'", "NULL", "9223372036854775807"])
@@ -217,69 +337,93 @@ def test_a_column_of_another_type_is_refused(store: Store, value: str) -> None:
     edit(
         store,
         "PRAGMA writable_schema = ON",
-        "UPDATE sqlite_schema SET sql = replace(replace(sql, ') STRICT', ')'), 'tags TEXT NOT NULL', 'tags')",
+        "UPDATE sqlite_schema SET sql = replace(replace(replace(sql, ') STRICT', ')'), 'tags TEXT NOT NULL', 'tags'),"
+        " 'created_at INTEGER NOT NULL', 'created_at')",
         "PRAGMA writable_schema = RESET",
         f"UPDATE secret_versions SET tags = {value}",
+        f"UPDATE keys SET tags = {value} WHERE name = 'a'",
+        f"UPDATE key_versions SET created_at = {value} WHERE key = (SELECT id FROM keys WHERE name = 'b')",
     )
     assert refusal(lambda: SecretStore(store, 7).get(soon, "a", None)) == "RowAltered"
+    for name in "ab":
+        assert refusal(partial(KeyStore(store, 7).get, soon, name)) == "RowAltered"
 
 
+@each_kind
 @pytest.mark.parametrize(
     "statement",
     [
-        """UPDATE secret_versions SET box =
-            (SELECT box FROM secret_versions v JOIN secrets s ON s.id = v.secret WHERE s.name = 'c')
-            WHERE secret = (SELECT id FROM secrets WHERE name = 'b')""",
-        "UPDATE secrets SET mac = (SELECT mac FROM secrets WHERE name = 'c') WHERE name = 'b'",
-        """UPDATE secrets SET id = '' WHERE name = 'b';
-            UPDATE secret_versions SET secret = 'b' WHERE secret = (SELECT id FROM secrets WHERE name = 'c');
-            UPDATE secrets SET id = (SELECT secret FROM secret_versions WHERE secret != 'b' AND ordinal = 1 AND secret
-            NOT IN (SELECT id FROM secrets)) WHERE name = 'c'""",
+        """UPDATE {what}_versions SET box =
+            (SELECT box FROM {what}_versions v JOIN {what}s s ON s.id = v.{what} WHERE s.name = 'c')
+            WHERE {what} = (SELECT id FROM {what}s WHERE name = 'b')""",
+        "UPDATE {what}s SET mac = (SELECT mac FROM {what}s WHERE name = 'c') WHERE name = 'b'",
+        """UPDATE {what}s SET id = '' WHERE name = 'b';
+            UPDATE {what}_versions SET {what} = 'b' WHERE {what} = (SELECT id FROM {what}s WHERE name = 'c');
+            UPDATE {what}s SET id = (SELECT {what} FROM {what}_versions WHERE {what} != 'b' AND ordinal = 1 AND {what}
+            NOT IN (SELECT id FROM {what}s)) WHERE name = 'c'""",
     ],
     ids=["box", "mac", "versions"],
 )
-def test_what_is_copied_from_another_secret_is_refused(store: Store, statement: str) -> None:
-    """A box, a MAC or all versions of one secret do not fit another."""
-    edit(store, statement)
-    assert refusal(lambda: SecretStore(store, 7).list(soon, None)) == "RowAltered"
+def test_what_is_copied_from_another_item_is_refused(store: Store, kind: Kind, statement: str) -> None:
+    """A box, a MAC or all versions of one secret or key do not fit another."""
+    edit(store, statement.replace("{what}", kind.what))
+    assert refusal(kind.listings(store)[0]) == "RowAltered"
 
 
 def test_a_version_that_was_taken_out_is_missed(store: Store) -> None:
     """A row that was removed from the file is no version_not_found."""
-    secrets = SecretStore(store, 7)
+    secrets, keys = SecretStore(store, 7), KeyStore(store, 7)
     versions = [info.version for info in secrets.versions(soon, "a", None).items]
-    edit(store, "DELETE FROM secret_versions WHERE ordinal = 1 AND kind = 'text' AND tags != '{}'")
+    ciphertext = keys.encrypt(soon, "a", b"plaintext", Context({}, b""))
+    for what in ("secret", "key"):
+        of_a = f"{what} = (SELECT id FROM {what}s WHERE name = 'a')"
+        edit(store, f"DELETE FROM {what}_versions WHERE ordinal = 1 AND {of_a}")
     assert refusal(lambda: secrets.versions(soon, "a", None)) == "RowAltered"
     assert refusal(lambda: secrets.get(soon, "a", versions[1])) == "RowAltered"
     assert refusal(lambda: secrets.get(soon, "a", "0" * 32)) == "RowAltered"
     assert secrets.get(soon, "a", versions[0]).value == b"second"
+    assert refusal(lambda: keys.versions(soon, "a", None)) == "RowAltered"
+    gone = replace(ciphertext, version="0" * 32)
+    assert refusal(lambda: keys.decrypt(soon, gone, Context({}, b""))) == "RowAltered"
+    assert keys.decrypt(soon, ciphertext, Context({}, b"")) == b"plaintext"
 
 
 def test_an_old_head_is_noticed(store: Store) -> None:
     """Putting a head back from before the last version does not bring the version before it back."""
-    secrets = SecretStore(store, 7)
     with store.read(soon) as transaction:
-        old = transaction.connection.execute("SELECT latest, mac FROM secrets WHERE name = 'b'").fetchone()
-    secrets.set(soon, "b", new("newer"))
+        old = {
+            what: transaction.connection.execute(f"SELECT latest, mac FROM {what}s WHERE name = 'b'").fetchone()
+            for what in ("secret", "key")
+        }
+    SecretStore(store, 7).set(soon, "b", new("newer"))
+    KeyStore(store, 7).rotate(soon, "b")
     with store.write(soon) as transaction:
-        transaction.connection.execute("UPDATE secrets SET (latest, mac) = (?, ?) WHERE name = 'b'", old)
-    assert refusal(lambda: secrets.get(soon, "b", None)) == "RowAltered"
+        for what, columns in old.items():
+            transaction.connection.execute(f"UPDATE {what}s SET (latest, mac) = (?, ?) WHERE name = 'b'", columns)
+    assert refusal(lambda: SecretStore(store, 7).get(soon, "b", None)) == "RowAltered"
+    assert refusal(lambda: KeyStore(store, 7).encrypt(soon, "b", b"x", Context({}, b""))) == "RowAltered"
 
 
-def test_rows_of_a_purged_secret_do_not_fit_a_new_one_of_its_name(store: Store) -> None:
-    """What was removed for good does not come back under the new secret's head."""
-    secrets = SecretStore(store, 7)
-    with store.read(soon) as transaction:
-        query = "SELECT v.* FROM secret_versions v JOIN secrets s ON s.id = v.secret WHERE s.name = 'b'"
-        old = Version(*transaction.connection.execute(query).fetchone())
-    secrets.delete(soon, "b")
-    secrets.purge(soon, "b")
-    secrets.set(soon, "b", new("newer"))
+@each_kind
+def test_rows_of_an_item_that_is_gone_do_not_fit_a_new_one_of_its_name(store: Store, kind: Kind) -> None:
+    """What was removed for good does not come back under the new item's head."""
+    what = kind.what
+    query = f"SELECT v.* FROM {what}_versions v JOIN {what}s s ON s.id = v.{what} WHERE s.name = 'b'"
     with store.write(soon) as transaction:
-        change = "UPDATE secret_versions SET version = ?, created_at = ?, updated_at = ?, box = ? WHERE secret ="
-        change += " (SELECT id FROM secrets WHERE name = 'b')"
-        transaction.connection.execute(change, (old.version, old.created_at, old.updated_at, old.box))
-    assert refusal(lambda: secrets.get(soon, "b", None)) == "RowAltered"
+        old = transaction.connection.execute(query).fetchone()
+        transaction.connection.execute(f"DELETE FROM {what}s WHERE name = 'b'")
+    if kind is SECRET:
+        SecretStore(store, 7).set(soon, "b", new("newer"))
+    else:
+        KeyStore(store, 7).create(soon, "b", KeySpec.AES_256, {})
+    columns = ", ".join(kind.versions._fields[1:])
+    marks = ", ".join("?" * len(kind.versions._fields[1:]))
+    with store.write(soon) as transaction:
+        change = f"UPDATE {what}_versions SET ({columns}) = ({marks}) WHERE {what} ="
+        change += f" (SELECT id FROM {what}s WHERE name = 'b')"
+        transaction.connection.execute(change, old[1:])
+    for call in kind.reads(store, "b"):
+        assert refusal(call) == "RowAltered"
 
 
 def test_rows_do_not_fit_another_store_under_the_same_root_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
