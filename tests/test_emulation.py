@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmsbridge.cli._app import run
 from kmsbridge.emulation import (
     Answer,
     Backend,
@@ -487,3 +489,32 @@ def test_an_emulator_is_found_by_its_scheme() -> None:
     first, second = backend_named("azure-keyvault"), backend_named("azure-keyvault")
     assert first.name == second.name == "azure-keyvault"
     assert first is not second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["nothing"], 2, "there is no emulator 'nothing'"),
+        (["azure-keyvault", "--host", "0.0.0.0"], 2, "not loopback"),  # noqa: S104
+        (["azure-keyvault", "--port", "65536"], 2, "65536"),
+        ([], 2, "BACKEND"),
+    ],
+)
+def test_a_wrong_command_says_why(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, says: str
+) -> None:
+    """`kmsbridge emulate` fails as every command does: a status, what is wrong, and where to look."""
+    assert run(["emulate", *arguments]) == status
+    problem, advice = capsys.readouterr().err.splitlines()
+    assert says in problem
+    assert advice == "-> See: kmsbridge emulate --help"
+
+
+def test_the_command_without_the_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without h11 the advice is what to install."""
+    for module in [name for name in sys.modules if name.startswith("kmsbridge.emulation")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "h11", None)
+    assert run(["emulate", "azure-keyvault"]) == 5
+    assert "h11" in (told := capsys.readouterr().err)
+    assert "pip install 'kmsbridge[emulators]'" in told
