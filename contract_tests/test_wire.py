@@ -123,17 +123,19 @@ def test_what_hangs(fault: str, client: Client, either: Faults) -> None:
     assert (error.code, error.outcome) == (code, Outcome.UNKNOWN)
     assert isinstance(answer.exception, TimeoutError)
     client.settle()
-    assert either.open_after(0) == 0
+    assert client.open_sockets() == either.open_after(0) == 0
     assert either.requests == {("GET", f"/{fault}"): 1}
 
 
 def test_a_server_that_does_not_read(client: Client, either: Faults) -> None:
-    """A body that the server does not take is given up when the time is over."""
+    """A body that the server does not take is given up when the time is over, and its connection at once."""
     started = time.monotonic()
     with pytest.raises(Refused) as caught:
         client.request("PUT", url(either, "unread"), TIMEOUT, b"x" * 12_000_000)
     assert TIMEOUT <= time.monotonic() - started < TIMEOUT + 2
     assert caught.value.answer.phase is Phase.SENT
+    client.settle()
+    assert client.open_sockets() == 0
 
 
 def before_send(client: Client, address: str, code: Code = Code.NETWORK_ERROR, timeout: float = 5.0) -> Answer:

@@ -51,6 +51,10 @@ class Client:
         """Run a coroutine in the loop of an async wire."""
         return self._runner.run(body)
 
+    def open_sockets(self) -> int:
+        """Sockets that the wire has not closed."""
+        return sum(opened.fileno() >= 0 for opened in self.wire._sockets)
+
     def close_wire(self) -> None:
         """Close the wire."""
         if isinstance(self.wire, Wire):

@@ -1,6 +1,6 @@
 """A server that misbehaves below HTTP, on a loopback port, over plain TCP or TLS; and a proxy.
 
-Its first path segment says what it does: `Faults.BAD` has the list. It counts requests by
+The first segment of a path says what it does: see `Faults.misbehave`. It counts requests by
 method and path, and the connections they came over.
 """
 
@@ -110,7 +110,7 @@ class Listener:
 
 
 class Faults(Listener):
-    """Answers, or does not. ``/ok/<anything>`` echoes the path."""
+    """Answers, or does not. ``/ok/<anything>`` echoes the path; ``/late`` takes its time for the last byte."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(tls)
@@ -157,6 +157,11 @@ class Faults(Listener):
         if name == "ok":
             echo = path.encode()
             connection.sendall(HEAD % b"200 OK" + b"Content-Length: %d\r\n\r\n" % len(echo) + echo)
+            return True
+        if name == "late":
+            connection.sendall(HEAD % b"200 OK" + b"Content-Length: 2\r\n\r\na")
+            self.ended.wait(0.1)
+            connection.sendall(b"b")
             return True
         self.misbehave(connection, name)
         return False
