@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kmsbridge._decode import Decoder
     from kmsbridge._driver import Driver
-    from kmsbridge._errors import Resource
+    from kmsbridge._errors import Identity, Resource
     from kmsbridge._registry import Hold
     from kmsbridge._runtime import Runtime
 
@@ -41,7 +41,9 @@ class Call:
         hold: Gives the driver; None where the caller has one.
     """
 
-    __slots__ = ("_deadline", "_hold", "attempts", "operation", "request_ids", "resource", "started")
+    __slots__ = (
+        "_deadline", "_hold", "attempts", "identity", "native", "operation", "request_ids", "resource", "started",
+    )  # fmt: skip
 
     def __init__(self, operation: str, resource: Resource | None, timeout: float, hold: Hold | None = None) -> None:
         self.operation = operation
@@ -53,6 +55,10 @@ class Call:
         """Requests made; a driver whose SDK makes more than one adds them."""
         self.request_ids: dict[str, str] = {}
         """Of the last answer, by header; a driver fills them in."""
+        self.identity: Identity | None = None
+        """Who we were to the backend; a driver that knows fills it in."""
+        self.native: str | None = None
+        """The backend's own name of the item, once that is known."""
 
     def time_left(self) -> float:
         """Seconds until the deadline.
@@ -164,6 +170,7 @@ class Calls:
         error.provider = error.provider or self.provider
         error.operation = error.operation or call.operation
         error.resource = error.resource or call.resource
+        error.identity = error.identity or call.identity
         error.attempts = call.attempts
         return error
 

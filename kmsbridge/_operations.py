@@ -55,6 +55,7 @@ class Operations(Generic[A]):
                 remediation="Pass on a version as the library gave it.",
             )
         call.resource = Resource(self._what, name, version)
+        call.native = native
         return native
 
     def _pages(

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kmsbridge_azure_keyvault as provider
-from kmsbridge import TAXONOMY, KMSError, Outcome, RetryAction, UnsupportedError
+from kmsbridge import TAXONOMY, KMSError, Outcome, RetryAction
 from kmsbridge._decode import Answer, Phase, Reading, chain
 from kmsbridge._explain import explain
 from kmsbridge_azure_keyvault._errors import RULES, decoder
@@ -514,12 +513,6 @@ def test_the_page_of_codes_is_the_table() -> None:
             action = (rule.action or TAXONOMY[rule.code].retry.action).value
             wanted.add((rule.on, str(rule.code), action))
     assert {row[:3] for row in rows} == wanted
-
-
-def test_there_is_no_driver_yet() -> None:
-    """A connection says so before anything is looked at."""
-    with pytest.raises(UnsupportedError, match="only decodes"):
-        provider.configure(cast("Any", None))
 
 
 # -- total ----------------------------------------------------------------------------------------------

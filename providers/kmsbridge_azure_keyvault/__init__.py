@@ -1,43 +1,45 @@
-"""The provider for Azure Key Vault and Managed HSM. This release decodes the backend's answers only."""
+"""The provider for Azure Key Vault and Managed HSM. The SDK is loaded by the first call, not before."""
 
 from __future__ import annotations
 
-from kmsbridge._errors import Outcome, UnsupportedError
+import os
+from functools import partial
+from importlib import import_module
+
+from kmsbridge._errors import invalid
+from kmsbridge_azure_keyvault._config import configure
 from kmsbridge_azure_keyvault._errors import decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
-    from kmsbridge._driver import Location
     from kmsbridge._runtime import Runtime
+    from kmsbridge_azure_keyvault._config import VaultSettings
+    from kmsbridge_azure_keyvault._driver import KeyVaultDriver
 
 __all__ = ["configure", "decoder", "name", "open"]
 
 name = "azure-keyvault"
+_HEAVY = (
+    "azure.core.pipeline.policies",
+    "azure.identity",
+    "azure.keyvault.secrets.aio",
+    "kmsbridge_azure_keyvault._driver",
+)
+"""Loaded one by one in a thread: an import holds the interpreter, and an event loop gets its turn in between."""
 
 
-def configure(location: Location) -> NoReturn:  # noqa: ARG001
-    """Refuse: there is no driver yet.
-
-    Raises:
-        UnsupportedError: Always.
-    """
-    raise _no_driver()
-
-
-async def open(settings: object, runtime: Runtime) -> NoReturn:  # noqa: ARG001
-    """Refuse: there is no driver yet.
+async def open(settings: VaultSettings, runtime: Runtime) -> KeyVaultDriver:
+    """A driver for these settings. Sends nothing: the first call does, within its own deadline.
 
     Raises:
-        UnsupportedError: Always.
+        InvalidRequestError: The file with certificates cannot be read, or the credential is of the other mode.
     """
-    raise _no_driver()
+    if settings.ca is not None and not os.access(settings.ca, os.R_OK):
+        raise invalid("the file that ca names cannot be read", "options.ca", remediation="Check its path and mode.")
+    for module in _HEAVY:
+        await runtime.in_thread(partial(import_module, module))
+    from kmsbridge_azure_keyvault._credentials import check_mode
+    from kmsbridge_azure_keyvault._driver import KeyVaultDriver
 
-
-def _no_driver() -> UnsupportedError:
-    return UnsupportedError(
-        "this release of kmsbridge only decodes the answers of Azure Key Vault",
-        outcome=Outcome.NOT_SENT,
-        remediation="Give an answer to `kmsbridge explain`, or connect to another backend.",
-    )
+    check_mode(settings.identity, runtime)
+    return KeyVaultDriver(settings, runtime)

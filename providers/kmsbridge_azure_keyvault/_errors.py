@@ -17,6 +17,7 @@ from kmsbridge._decode import Decoder, Rule
 from kmsbridge._errors import Code, Outcome, RetryAction
 from kmsbridge_azure_keyvault._arm_errors import ARM
 from kmsbridge_azure_keyvault._exceptions import answer_of
+from kmsbridge_azure_keyvault._findings import FINDINGS
 from kmsbridge_azure_keyvault._identity_errors import NUMBERED, WORDED
 from kmsbridge_azure_keyvault._reading import Codes, read
 from kmsbridge_azure_keyvault._transport_errors import TRANSPORT
@@ -262,6 +263,7 @@ _STATUSES: tuple[Rule, ...] = (
     Rule(None, Code.DEPENDENCY_UNAVAILABLE, status=200, says=r"issuer|certificate authority|\bCA\b"),
 )
 RULES: tuple[Rule, ...] = (
+    *FINDINGS,
     *_CODES,
     *ARM,
     *NUMBERED,

@@ -1,0 +1,129 @@
+"""What a vault says of an item, read strictly: `Malformed` for whatever is not as it must be."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+VERSION = re.compile(r"[0-9a-f]{32}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"https://[^/?#]+/(?:deleted)?(?:secrets|keys)/([0-9A-Za-z-]{1,127})(?:/([0-9a-f]{32}))?")
+
+
+class Malformed(ValueError):
+    """It is not as it must be."""
+
+
+class Item(NamedTuple):
+    """What secrets and keys have in common."""
+
+    name: str
+    version: str | None
+    enabled: bool
+    tags: Mapping[str, str]
+    created_at: datetime | None
+    updated_at: datetime | None
+    expires_at: datetime | None
+    deleted_at: datetime | None
+    purge_at: datetime | None
+
+
+def item(node: Mapping[str, Any], id_: object, asked: str | None = None, version: str | None = None) -> Item:
+    """What is said of an item.
+
+    Args:
+        node: The bundle.
+        id_: Its id, which has another place in each kind.
+        asked: The name that was asked for; of another item we know nothing.
+        version: The version that was asked for.
+    """
+    found = _ID.fullmatch(id_) if isinstance(id_, str) else None
+    attributes = node.get("attributes")
+    if found is None or not isinstance(attributes, dict):
+        raise Malformed("no id, or no attributes")
+    name = found[1].lower()
+    if asked is not None and (name != asked or (version is not None and found[2] != version)):
+        raise Malformed("this is another item")
+    enabled = attributes.get("enabled")
+    if not isinstance(enabled, bool):
+        raise Malformed("enabled or not")
+    return Item(
+        name,
+        found[2],
+        enabled,
+        _tags(node.get("tags")),
+        _moment(attributes.get("created")),
+        _moment(attributes.get("updated")),
+        _moment(attributes.get("exp")),
+        _moment(node.get("deletedDate")),
+        _moment(node.get("scheduledPurgeDate")),
+    )
+
+
+def of_version(found: Item) -> str:
+    """Its version, where there must be one."""
+    if found.version is None:
+        raise Malformed("no version")
+    return found.version
+
+
+def page(node: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> tuple[list[T], str | None]:
+    """The items of a page, and the link to the next one."""
+    listed, link = node.get("value"), node.get("nextLink")
+    if not isinstance(listed, list) or not isinstance(link, str | None):
+        raise Malformed("no list")
+    if not all(isinstance(each, dict) for each in listed):
+        raise Malformed("an item is none")
+    return [read(each) for each in listed], link or None
+
+
+def text(node: Mapping[str, Any], name: str) -> str:
+    """A member that must be text."""
+    value = node.get(name)
+    if not isinstance(value, str):
+        raise Malformed("no text")
+    return value
+
+
+def data(node: Mapping[str, Any], name: str) -> bytes:
+    """A member that must be base64url."""
+    value = text(node, name)
+    if not re.fullmatch(r"[A-Za-z0-9_-]*={0,2}", value):
+        raise Malformed("no base64url")
+    value = value.rstrip("=")
+    return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+
+
+def encoded(value: bytes) -> str:
+    """As base64url without padding."""
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def seconds(when: datetime) -> int:
+    """As a vault writes moments."""
+    return (when - _EPOCH) // timedelta(seconds=1)
+
+
+def _moment(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Malformed("no time")
+    return _EPOCH + timedelta(seconds=value)
+
+
+def _tags(value: object) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise Malformed("no tags")
+    return value

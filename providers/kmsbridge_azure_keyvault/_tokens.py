@@ -1,0 +1,295 @@
+"""The tokens of this process: one set per identity, for all vaults, threads and event loops.
+
+However many ask at once, a token is fetched once. In a forked child the tokens stay,
+which are plain data; what makes them is made anew, with its connections and locks.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import math
+import os
+import threading
+import time
+from functools import partial
+from typing import Any, NamedTuple, cast
+from weakref import WeakSet, WeakValueDictionary
+
+from azure.core.credentials import AccessToken
+
+from kmsbridge._decode import CODE, Answer, Phase, Refused, copied
+from kmsbridge._errors import Identity
+from kmsbridge._runtime import BLOCKING, SingleFlight, drive
+from kmsbridge._wire._request import time_left
+from kmsbridge_azure_keyvault._config import Given
+from kmsbridge_azure_keyvault._credentials import Source
+from kmsbridge_azure_keyvault._errors import decoder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
+
+    from kmsbridge._runtime import Runtime
+    from kmsbridge_azure_keyvault._config import Login
+    from kmsbridge_azure_keyvault._credentials import Fetched, Try
+
+REFRESH_BEFORE = 300
+"""Seconds of a token's life in which another is fetched: as the SDK has it, which asks again then."""
+TRY_AGAIN_AFTER = 30
+"""Seconds between two tries to replace a token that is still good."""
+
+_Key = tuple[tuple[str, ...], str | None, str | None, bool]
+"""Scopes, tenant, claims, and whether the token may be revoked before its time."""
+
+
+class _Held(NamedTuple):
+    token: AccessTokenInfo
+    who: Identity
+    again: float
+    """When to fetch another, in seconds since 1970."""
+
+    def __repr__(self) -> str:
+        return "<a token, not shown>"
+
+
+class Tokens:
+    """The tokens of one identity.
+
+    Args:
+        identity: Who asks for them.
+    """
+
+    def __init__(self, identity: Login | Given) -> None:
+        self._identity = identity
+        self._held: dict[_Key, _Held] = {}
+        self._source: Source | None = None
+        self._refused: str | None = None
+        self._renew()
+
+    def _renew(self) -> None:
+        self._flights: SingleFlight[_Key, _Held | None] = SingleFlight()
+        self._lock = threading.Lock()
+        if not isinstance(self._identity, Given):
+            self._source = None
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's credential and locks alone."""
+        _ABANDONED.append((self._source, self._flights, self._lock))
+        self._renew()
+
+    async def get(self, runtime: Runtime, scopes: tuple[str, ...], options: TokenRequestOptions) -> _Held:
+        """A token, fetched by us or by who asked first.
+
+        Raises:
+            Refused: None is to be had, or not in time.
+        """
+        key: _Key = (
+            scopes, options.get("tenant_id") or None, options.get("claims") or None, bool(options.get("enable_cae")),
+        )  # fmt: skip
+        make = partial(self._fetched, runtime, key)
+        while True:
+            held = self._held.get(key)
+            if held is not None and time.time() < held.again:
+                return held
+            try:
+                made = await self._flights.do(runtime, key, make, _left)
+            except TimeoutError:
+                break
+            if made is not None:
+                return made
+            if time_left() <= 0:
+                break
+        late = TimeoutError("the time for the call was over before there was a token")
+        raise Refused(Answer(phase=Phase.BEFORE_SEND, exception=late, door="identity"))
+
+    async def _fetched(self, runtime: Runtime, key: _Key) -> _Held | None:
+        """A new token; None where our own time is over, which is nobody else's failure."""
+        scopes, tenant, claims, revocable = key
+        options = _options(claims, tenant, revocable)
+        old = self._held.get(key)
+        if old is not None and time.time() < old.again:
+            return old  # somebody was faster than our look at what is held
+        with self._lock:
+            source = self._source = self._source or Source(self._identity)
+        try:
+            fetched = await source.fetch(runtime, scopes, options)
+        except Refused:
+            if old is not None and old.token.expires_on - time.time() > TRY_AGAIN_AFTER:
+                kept = self._held[key] = old._replace(again=time.time() + TRY_AGAIN_AFTER)
+                return kept
+            if time_left() <= 0:
+                return None
+            raise
+        token = fetched.token
+        again = float(token.refresh_on or math.inf)
+        held = _Held(token, _who(fetched), min(again, token.expires_on - REFRESH_BEFORE))
+        self._held[key] = held
+        if claims is not None:  # what was asked for with claims replaces what was revoked for the lack of them
+            self._held[scopes, tenant, None, revocable] = held
+        _tell(held.who, fetched.earlier)
+        return held
+
+    def refuse(self, authorization: str | None) -> None:
+        """Note that the service does not take the token in this header."""
+        self._refused = (authorization or "").partition(" ")[2] or self._refused
+
+    def renew(self) -> bool:
+        """Drop the refused token, and what would give it again; True if there was one."""
+        refused = self._refused
+        for key, held in list(self._held.items()):
+            if held.token.token == refused:
+                del self._held[key]
+                with self._lock:
+                    if self._source is not None and self._source.renewable:
+                        self._source = None
+        return refused is not None
+
+
+_LOCK = threading.Lock()
+_BY_LOGIN: dict[Login, Tokens] = {}
+_BY_OBJECT: WeakValueDictionary[Given, Tokens] = WeakValueDictionary()
+_ALL: WeakSet[Tokens] = WeakSet()
+_ABANDONED: list[object] = []
+"""What belongs to the parent of this process: neither used nor closed here."""
+
+
+def tokens_of(identity: Login | Given) -> Tokens:
+    """The tokens of an identity; of a credential that was given, as long as a driver uses it."""
+    known = cast("dict[Login | Given, Tokens]", _BY_OBJECT if isinstance(identity, Given) else _BY_LOGIN)
+    with _LOCK:
+        found = known.get(identity)
+        if found is None:
+            found = known[identity] = Tokens(identity)
+            _ALL.add(found)
+        return found
+
+
+def _after_fork() -> None:
+    global _LOCK  # noqa: PLW0603 - another thread may have held it
+    _LOCK = threading.Lock()
+    for tokens in list(_ALL):
+        tokens.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+# -- as the SDK asks for them -----------------------------------------------------------
+
+
+class Asking:
+    """The credential of a sync client. Its `who` is whom the last token was for.
+
+    The SDK asks by `get_token_info`; its types want `get_token`, which older ones asked by.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self.who: Identity | None = None
+
+    def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """As azure-core has it."""
+        held = drive(self._tokens.get(BLOCKING, scopes, options or {}))
+        self.who = held.who
+        return held.token
+
+    def get_token(
+        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, enable_cae: bool = False, **_: Any
+    ) -> AccessToken:
+        """As azure-core has it."""
+        token = self.get_token_info(*scopes, options=_options(claims, tenant_id, enable_cae))
+        return AccessToken(token.token, token.expires_on)
+
+    def close(self) -> None:
+        """Nothing: the tokens are the process's."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+
+class AsyncAsking:
+    """The credential of an async client."""
+
+    def __init__(self, tokens: Tokens, runtime: Runtime) -> None:
+        self._tokens = tokens
+        self._runtime = runtime
+        self.who: Identity | None = None
+
+    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """As azure-core has it."""
+        held = await self._tokens.get(self._runtime, scopes, options or {})
+        self.who = held.who
+        return held.token
+
+    async def get_token(
+        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, enable_cae: bool = False, **_: Any
+    ) -> AccessToken:
+        """As azure-core has it."""
+        token = await self.get_token_info(*scopes, options=_options(claims, tenant_id, enable_cae))
+        return AccessToken(token.token, token.expires_on)
+
+    async def close(self) -> None:
+        """Nothing: the tokens are the process's."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        pass
+
+
+def _options(claims: str | None, tenant: str | None, revocable: bool) -> TokenRequestOptions:
+    options: TokenRequestOptions = {"enable_cae": revocable}
+    if tenant:
+        options["tenant_id"] = tenant
+    if claims:
+        options["claims"] = claims
+    return options
+
+
+# -- what is told of a token ------------------------------------------------------------
+
+
+def _who(fetched: Fetched) -> Identity:
+    """By the claims of a token, which are the service's to check; a token may also be none that can be read."""
+    claims: dict[str, Any] = {}
+    payload = fetched.token.token.partition(".")[2].partition(".")[0]
+    try:
+        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        claims = found
+    application = claims.get("appid", claims.get("azp"))
+    told = (fetched.credential, claims.get("tid"), application, claims.get("oid"))
+    return Identity(*[copied(each, CODE) for each in told])
+
+
+def _tell(who: Identity, earlier: tuple[Try, ...]) -> None:
+    log = logging.getLogger("kmsbridge")
+    if not log.isEnabledFor(logging.INFO):
+        return
+    passed = "".join(f"; not from {each.name}: {decoder.decode(each.as_answer()).message}" for each in earlier)
+    log.info(
+        "new token from %s (tenant %s, application %s, object %s)%s",
+        who.credential, who.tenant, who.application, who.object_id, passed,
+    )  # fmt: skip
+
+
+def _left() -> float | None:
+    left = time_left()
+    return None if left == math.inf else max(left, 0.0)
