@@ -1,11 +1,13 @@
 """Kills a writer of a local store at random moments, and looks at what is left.
 
-Run as a program: ``python tests/kill_harness.py FOLDER KILLS [secrets|rekey] [SEED]``.
+Run as a program: ``python tests/kill_harness.py FOLDER KILLS [secrets|keys|rekey] [SEED]``.
 Each round forks a writer. It says on a pipe what it is about to do, that its commit is
 about to begin (from here on bytes are written), and that the call has returned: that is
 the acknowledgement. The parent kills it a random moment after one of these, opens the
 store, and compares it with what was acknowledged. What was not must be there whole or
-not at all. The last line printed is a JSON object with the counts.
+not at all. A key is made and rotated where a secret is set, and what each of its versions
+has sealed or signed must open or be valid as long as the writer has seen it do so. The last
+line printed is a JSON object with the counts.
 """
 
 from __future__ import annotations
@@ -23,15 +25,21 @@ from typing import NamedTuple
 
 import kmsbridge
 import kmsbridge_local
+from kmsbridge import KeySpec
 from kmsbridge._config import parse_url
 from kmsbridge_local._rekey import rekey
 
 NAMES = ("a", "b/c", "d-e")
+SPECS = {"a": KeySpec.AES_256, "b/c": KeySpec.EC_P256, "d-e": KeySpec.AES_256}
+"""What kind of key has which name."""
 STEPS = 40
 """Operations after which a writer that was not killed ends."""
 
 State = dict[str, tuple[bool, list[str]]]
-"""By name: whether it is deleted, and its values, oldest first. Empty: it is not there."""
+"""By name: whether it is deleted, and its values, oldest first. Empty: it is not there.
+
+Of a key the versions count: each stands as an empty value.
+"""
 
 
 class Counts(NamedTuple):
@@ -58,7 +66,7 @@ def after(state: State, step: tuple[str, str, str]) -> State:
     return {**state, name: changed[operation]}
 
 
-def next_step(state: State, chance: random.Random) -> tuple[str, str, str]:
+def next_step(state: State, chance: random.Random, mode: str) -> tuple[str, str, str]:
     """An operation that the store takes in this state."""
     name = chance.choice(NAMES)
     deleted, values = state.get(name, (False, []))
@@ -66,13 +74,15 @@ def next_step(state: State, chance: random.Random) -> tuple[str, str, str]:
         return "recover", name, ""
     if values and chance.random() < 0.3:
         return "delete", name, ""
-    return "set", name, f"{chance.randrange(2**64):016x}" * chance.choice((1, 8, 512))
+    return "set", name, "" if mode == "keys" else f"{chance.randrange(2**64):016x}" * chance.choice((1, 8, 512))
 
 
-def apply(bridge: kmsbridge.Bridge, step: tuple[str, str, str]) -> None:
+def apply(bridge: kmsbridge.Bridge, step: tuple[str, str, str], mode: str, proofs: str) -> None:
     """Do one operation."""
     operation, name, value = step
-    if operation == "set":
+    if mode == "keys":
+        apply_to_key(bridge, operation, name, proofs)
+    elif operation == "set":
         bridge.secrets.set(name, value)
     elif operation == "delete":
         bridge.secrets.delete(name)
@@ -80,8 +90,60 @@ def apply(bridge: kmsbridge.Bridge, step: tuple[str, str, str]) -> None:
         bridge.secrets.recover(name)
 
 
-def observed(url: str) -> State:
+def apply_to_key(bridge: kmsbridge.Bridge, operation: str, name: str, proofs: str) -> None:
+    """Do one operation on a key; what its new version makes is written down before that is acknowledged."""
+    if operation == "delete":
+        bridge.keys.schedule_deletion(name)
+        return
+    if operation == "recover":
+        bridge.keys.cancel_deletion(name)
+        return
+    try:
+        bridge.keys.get(name)
+    except kmsbridge.NotFoundError:
+        bridge.keys.create(name, SPECS[name])
+    else:
+        bridge.keys.rotate(name)
+    if SPECS[name] is KeySpec.AES_256:
+        proof = {"name": name, "sealed": bridge.keys.seal(name, b"proof").hex()}
+    else:
+        signature = bridge.keys.sign(name, b"proof", algorithm="ES256")
+        proof = {"name": name, "signature": bytes(signature).hex(), "version": signature.version}
+    with open(proofs, "a", encoding="ascii") as stream:
+        stream.write(json.dumps(proof) + "\n")
+
+
+def observed_keys(url: str, proofs: str) -> State:
+    """The keys in the store; what their versions have made opens and is valid."""
+    state: State = {}
+    with kmsbridge.connect(url) as bridge:
+        for key in list(bridge.keys.list()):
+            gone = key.deletes_at is not None
+            if gone:
+                bridge.keys.cancel_deletion(key.name)
+            state[key.name] = (gone, [""] * len(list(bridge.keys.versions(key.name))))
+        with contextlib.suppress(FileNotFoundError), open(proofs, encoding="ascii") as stream:
+            for proof in map(json.loads, stream):
+                if not proved(bridge, proof):
+                    raise Lost(f"a version of key {proof['name']} is not what it was")
+        for name, (gone, _) in state.items():
+            if gone:
+                bridge.keys.schedule_deletion(name)
+    return state
+
+
+def proved(bridge: kmsbridge.Bridge, proof: dict[str, str]) -> bool:
+    """Whether what a version has made is still good."""
+    if "sealed" in proof:
+        return bridge.keys.unseal(proof["name"], bytes.fromhex(proof["sealed"])) == b"proof"
+    signature = bytes.fromhex(proof["signature"])
+    return bridge.keys.verify(proof["name"], b"proof", signature, algorithm="ES256", version=proof["version"])
+
+
+def observed(url: str, mode: str, proofs: str) -> State:
     """What is in the store."""
+    if mode == "keys":
+        return observed_keys(url, proofs)
     state: State = {}
     with kmsbridge.connect(url) as bridge:
         gone = [info.name for info in bridge.secrets.deleted()]
@@ -121,9 +183,9 @@ def write(path: str, mode: str, state: State, pipe: int, seed: int) -> None:
                 os.write(pipe, b"B")
                 rekey(kmsbridge_local.configure(parse_url(f"local:{path}")))
             else:
-                step = next_step(state, chance)
+                step = next_step(state, chance, mode)
                 os.write(pipe, b"B")
-                apply(bridge, step)
+                apply(bridge, step, mode, f"{path}.proofs")
                 state = after(state, step)
             os.write(pipe, b"A")
 
@@ -166,33 +228,33 @@ def one_round(path: str, mode: str, state: State, seed: int) -> tuple[str, list[
         raise Lost(f"the writer failed by itself: {bytes(told)!r}")
     replay = random.Random(seed)  # noqa: S311 - it decides when to kill
     possible = [state]
-    if mode == "secrets":
+    if mode != "rekey":
         for _ in range(told.count(b"A")):
-            state = after(state, next_step(state, replay))
+            state = after(state, next_step(state, replay, mode))
         possible = [state]
         if told.count(b"B") > told.count(b"A"):
-            possible.append(after(state, next_step(state, replay)))
+            possible.append(after(state, next_step(state, replay, mode)))
     return told.decode(), possible
 
 
 def run(folder: str, kills: int, mode: str, seed: int) -> Counts:
     """Kill so many writers; raises `Lost` at the first that loses something."""
     path = os.path.join(folder, "killed.db")
-    url = f"local:{path}"
-    state = observed(url)
+    url, proofs = f"local:{path}", f"{path}.proofs"
+    state = observed(url, mode, proofs)
     counts = Counts()
     if mode == "rekey" and not state:
         with kmsbridge.connect(url) as bridge:
             for name in NAMES:
                 bridge.secrets.set(name, f"of {name}")
             bridge.secrets.delete(NAMES[0])
-        state = observed(url)
+        state = observed(url, mode, proofs)
     while counts.kills < kills:
         seed += 1
         told, possible = one_round(path, mode, state, seed)
         if told.count("B") == STEPS and told.endswith("A"):
             continue  # it was faster than the kill
-        found = observed(url)
+        found = observed(url, mode, proofs)
         if found not in possible:
             raise Lost(f"seed {seed}: after {told!r} the store is neither what was acknowledged nor what was begun")
         connection = sqlite3.connect(path)
@@ -209,8 +271,8 @@ def run(folder: str, kills: int, mode: str, seed: int) -> Counts:
             counts.applied + (len(possible) > 1 and found == possible[1]),
         )
         state = found
-        if sum(len(values) for _, values in state.values()) > 60 and mode == "secrets":
-            for suffix in ("", "-wal", "-shm", ".key", ".key.new"):
+        if sum(len(values) for _, values in state.values()) > 60 and mode != "rekey":
+            for suffix in ("", "-wal", "-shm", ".key", ".key.new", ".proofs"):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path + suffix)
             state = {}
@@ -220,7 +282,7 @@ def run(folder: str, kills: int, mode: str, seed: int) -> Counts:
 if __name__ == "__main__":
     mode_ = sys.argv[3] if len(sys.argv) > 3 else "secrets"
     result = run(sys.argv[1], int(sys.argv[2]), mode_, int(sys.argv[4]) if len(sys.argv) > 4 else 0)
-    applied = f"; of these calls {result.applied} had been applied" if mode_ == "secrets" else ""
+    applied = f"; of these calls {result.applied} had been applied" if mode_ != "rekey" else ""
     sys.stdout.write(
         f"{result.kills} kills, {result.in_call} inside a call, {result.in_commit} between the first byte written and"
         f" the acknowledgement{applied}\n{json.dumps(result._asdict())}\n"

@@ -168,26 +168,47 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path) -> 
     assert counts["applied"] > 0
 
 
+def test_a_killed_writer_of_keys_loses_no_version(tmp_path: Path) -> None:
+    """The same of create, rotate and delete: what was sealed or signed by an acknowledged version still is."""
+    counts = kill(tmp_path, "keys")
+    assert counts["in_commit"] >= KILLS // 3
+    assert counts["applied"] > 0
+
+
 def test_a_killed_rekey_leaves_a_store_that_opens(tmp_path: Path) -> None:
     """With one of the keys on disk, all secrets as they were, and no half of the rows under another key."""
     counts = kill(tmp_path, "rekey")
     assert counts["in_commit"] >= KILLS // 3
 
 
-def test_the_harness_notices_a_lost_write(tmp_path: Path) -> None:
+FORGETFUL = {
+    "secrets": """
+from kmsbridge._model import Secret
+from kmsbridge_local._secrets import SecretStore
+write = SecretStore.set
+def forgetful(self, time_left, name, new):
+    if random.random() < 0.5:
+        return Secret(name, "0" * 32, new.value)
+    return write(self, time_left, name, new)
+SecretStore.set = forgetful
+""",
+    "keys": """
+from kmsbridge_local._keys import KeyStore
+write = KeyStore.rotate
+def forgetful(self, time_left, name):
+    return self.get(time_left, name) if random.random() < 0.5 else write(self, time_left, name)
+KeyStore.rotate = forgetful
+""",
+}
+
+
+@pytest.mark.parametrize("mode", FORGETFUL)
+def test_the_harness_notices_a_lost_write(tmp_path: Path, mode: str) -> None:
     """A store that acknowledges before it commits is found out."""
     program = f"""
-import runpy, sys
-from kmsbridge_local import _secrets
-put = _secrets.SecretStore.set
-def forgetful(self, time_left, name, new):
-    import random
-    if random.random() < 0.5:
-        from kmsbridge._model import Secret
-        return Secret(name, "0" * 32, new.value)
-    return put(self, time_left, name, new)
-_secrets.SecretStore.set = forgetful
-sys.argv = ["harness", sys.argv[1], "30"]
+import random, runpy, sys
+{FORGETFUL[mode]}
+sys.argv = ["harness", sys.argv[1], "30", {mode!r}]
 runpy.run_path({HARNESS!r}, run_name="__main__")
 """
     with pytest.raises(AssertionError, match=r"neither what was acknowledged nor what was begun|failed by itself"):
