@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import hashlib
@@ -19,6 +20,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
+from azure.core.rest import HttpRequest
 from azure.identity import ClientSecretCredential
 from azure.identity.aio import ClientSecretCredential as AioClientSecretCredential
 from azure.keyvault.keys import (
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 # Where the SDK could not read an answer to its end, it leaves the socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 
+AIOHTTP_CLOSES_IN = 0.25
+"""What its documents advise to wait for TLS to end: older releases do not wait by themselves."""
 DIGEST = hashlib.sha256(b"message").digest()
 
 
@@ -116,6 +120,7 @@ async def aio_secrets(emulator: Emulator, options: dict[str, Any]) -> AsyncItera
         AioSecretClient(emulator.url, credential, **options) as client,
     ):
         yield client
+    await asyncio.sleep(AIOHTTP_CLOSES_IN)
 
 
 def application(emulator: Emulator, **changes: str) -> dict[str, Any]:
@@ -391,6 +396,7 @@ async def test_keys_async(emulator: Emulator, options: dict[str, Any]) -> None:
             assert (await service.decrypt(EncryptionAlgorithm.rsa_oaep_256, sealed.ciphertext)).plaintext == b"4111"
             signature = (await service.sign(SignatureAlgorithm.ps256, DIGEST)).signature
             assert (await service.verify(SignatureAlgorithm.ps256, DIGEST, signature)).is_valid
+    await asyncio.sleep(AIOHTTP_CLOSES_IN)
 
 
 def test_a_managed_hsm_has_aes_and_random_bytes(
@@ -620,31 +626,38 @@ def moment(seconds: float) -> Any:
 # -- errors on demand -------------------------------------------------------------------
 
 
+def send(secrets: SecretClient, method: str, path: str, body: Any = None) -> Any:
+    """An answer as it came, through the SDK's pipeline, whatever the SDK would make of its status."""
+    request = HttpRequest(method, f"{secrets.vault_url}{path}?api-version=7.6", json=body)
+    return secrets.send_request(request, stream=True)
+
+
 def test_every_documented_error_arrives(secrets: SecretClient, emulator: Emulator) -> None:
-    """Each error of the catalogue reaches the SDK with its status and, where it has an envelope, its codes."""
+    """Each error of the catalogue comes with its status, and leaves the operation undone."""
     secrets.set_secret("a", "one")
     seen = set()
     for name, documented in emulator.backend.documented.items():
         if name.startswith("AADSTS"):
             continue
         emulator.fail("SetSecret", name, times=None)  # the SDK answers some by a second try
-        with pytest.raises(HttpResponseError) as refused:
-            secrets.set_secret("a", "two")
-        assert refused.value.status_code == documented.status, name
-        headers = headers_of(refused.value)
-        assert "x-ms-request-id" in headers or headers["Content-Type"] == "text/html", name
-        seen.add(refused.value.status_code)
+        answer = send(secrets, "PUT", "/secrets/a", {"value": "two"})
+        assert answer.status_code == documented.status, name
+        assert "x-ms-request-id" in answer.headers or answer.headers["Content-Type"] == "text/html", name
+        answer.close()
+        seen.add(answer.status_code)
         emulator.clear_failures()
     assert seen == {400, 401, 403, 404, 405, 408, 409, 411, 413, 415, 429, 500, 502, 503, 504}
     assert len(list(secrets.list_properties_of_secret_versions("a"))) == 1
 
 
 def test_a_gateway_answers_in_html(secrets: SecretClient, emulator: Emulator) -> None:
-    """The page of a proxy is no JSON, and the SDK has nothing but the status."""
+    """The page of a proxy is no JSON and has no ids."""
+    secrets.set_secret("a", "one")
     emulator.fail("GetSecret", "BadGatewayHtml")
-    with pytest.raises(HttpResponseError) as refused:
-        secrets.get_secret("a")
-    assert (refused.value.status_code, refused.value.error) == (502, None)
+    answer = send(secrets, "GET", "/secrets/a")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html")
+    assert answer.read().startswith(b"<html>")
+    assert "x-ms-request-id" not in answer.headers
 
 
 def test_an_answer_that_is_lost_was_still_applied(secrets: SecretClient, emulator: Emulator) -> None:

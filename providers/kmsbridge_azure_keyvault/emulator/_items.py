@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 TYPE_CHECKING = False
@@ -66,6 +66,10 @@ class Item(Generic[V]):
     def latest(self) -> V:
         """The newest version."""
         return self.versions[-1]
+
+    def copy(self) -> Item[V]:
+        """The same, apart from this one. Tags, policies and key material are replaced and never changed: shared."""
+        return replace(self, versions=[replace(version) for version in self.versions], extra=dict(self.extra))
 
 
 class Collection(Generic[V]):

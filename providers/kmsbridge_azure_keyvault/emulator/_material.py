@@ -109,14 +109,13 @@ def from_jwk(jwk: Mapping[str, Any]) -> Material:
 
 def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPrivateKey:
     n, e, d = _number(jwk, "n"), _number(jwk, "e"), _number(jwk, "d")
+    if n.bit_length() not in RSA_BITS or e < 3 or d < 3:  # also: the factors of some such numbers are searched for ever
+        raise Refused("InvalidProperty")
     whole = "p" in jwk and "q" in jwk
     p, q = (_number(jwk, "p"), _number(jwk, "q")) if whole else rsa.rsa_recover_prime_factors(n, e, d)
-    key = rsa.RSAPrivateNumbers(
+    return rsa.RSAPrivateNumbers(
         p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), rsa.RSAPublicNumbers(e, n)
     ).private_key()
-    if key.key_size not in RSA_BITS:
-        raise Refused("InvalidProperty")
-    return key
 
 
 def public_jwk(version: KeyVersion, kid: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import secrets
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +80,7 @@ class Backups:
     def take(self, kind: str, item: Item[Any]) -> str:
         """Keep a copy; its blob."""
         blob = encode(secrets.token_bytes(96))
-        self._items[blob] = kind, deepcopy(item)
+        self._items[blob] = kind, item.copy()
         return blob
 
     def open(self, kind: str, blob: str) -> Item[Any]:
@@ -89,7 +88,7 @@ class Backups:
         found = self._items.get(blob)
         if found is None or found[0] != kind:
             raise Refused("UndecryptableBackup")
-        return deepcopy(found[1])
+        return found[1].copy()
 
 
 @dataclass(slots=True)
