@@ -5,6 +5,7 @@ That what is claimed works is shown by all the other cases.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kmsbridge import Code, KeySpec, KMSError, Outcome, SignatureAlgorithm
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 _NAME = "some/key"
 _TAGS = {"team": "billing"}
 _CONTEXT = {"tenant": "acme"}
+_DAYS = 30
 _ON: Mapping[str, str] = {
     "enable": "disable",
     "disable": "enable",
     "enable_version": "enable",
     "cancel_deletion": "schedule_deletion",
+    "deletion_days": "schedule_deletion",
     "tags": "create",
     "decrypt": "encrypt",
     "unwrap": "wrap",
@@ -54,9 +57,9 @@ class AbilityCases(KeyCases):
         for ability, other in _ON.items():
             assert ability not in self.claimed or other in self.claimed, f"{ability} is claimed, {other} is not"
         assert (claims.max_tags > 0) is ("tags" in self.claimed)
-        deleted = "schedule_deletion" in self.claimed
-        assert (0 < claims.min_deletion_days <= claims.max_deletion_days) is deleted
-        assert (claims.max_deletion_days == 0) is not deleted
+        chosen = "deletion_days" in self.claimed
+        assert (0 < claims.min_deletion_days <= claims.max_deletion_days) is chosen
+        assert (claims.max_deletion_days == 0) is not chosen
 
     async def test_the_claims_of_kinds_fit_together(self) -> None:
         """What the backend can do some kind of key can do, each as much as such keys can."""
@@ -84,6 +87,8 @@ class AbilityCases(KeyCases):
                     await keys.encrypt(_NAME, canary.bytes(), context=_CONTEXT)
                 case "tags":
                     await keys.create(_NAME, KeySpec.AES_256, tags=_TAGS)
+                case "deletion_days":
+                    await keys.schedule_deletion(_NAME, days=_DAYS)
                 case operation:
                     await self.act(keys, operation, canary)
         assert isinstance(info.value, NotImplementedError)
@@ -140,6 +145,9 @@ class AbilityCases(KeyCases):
                 return await _code(keys.decrypt(name, old)) is Code.DISABLED
             case "schedule_deletion":
                 return (await keys.schedule_deletion(name)).deletes_at is not None
+            case "deletion_days":
+                deletes_at = (await keys.schedule_deletion(name, days=_DAYS)).deletes_at
+                return deletes_at is not None and abs(deletes_at - datetime.now(UTC) - timedelta(_DAYS)) < timedelta(1)
             case "cancel_deletion":
                 await keys.schedule_deletion(name)
                 return (await keys.cancel_deletion(name)).deletes_at is None

@@ -67,6 +67,7 @@ class KeyCases(Contract):
             "operation": [name for name in cls.operations if cls.can(name)],
             "spec": [*cls.kinds()],
             "absent_spec": [spec for spec in KeySpec if cls.kinds() and spec not in cls.kinds()],
+            "rsa": [spec.value for spec in cls.families() if spec.startswith("RSA")],
             "asymmetric": [*cls.asymmetric()],
             "cipher": [*cls.ciphers()],
             "binder": [spec for spec in cls.ciphers() if cls.claims.specs[spec].context],

@@ -47,21 +47,31 @@ class DeletionCases(KeyCases):
 
     @needs("create", "schedule_deletion", "get")
     async def test_a_deletion_is_scheduled(self, bridge: BridgeView) -> None:
-        """For as many days as are asked for, or as the backend has; the key shows when."""
+        """For as long as the backend has; the key shows when."""
+        await self._schedule(bridge, "some/key", None)
+
+    @needs("create", "schedule_deletion", "deletion_days", "get")
+    async def test_a_deletion_is_scheduled_in_so_many_days(self, bridge: BridgeView) -> None:
+        """As many as are asked for; where none are, as many as might have been."""
         low, high = self.claims.min_deletion_days, self.claims.max_deletion_days
         for number, days in enumerate((low, high, None)):
-            name = f"key/{number}"
-            await self.create(bridge.keys, name)
-            scheduled = await bridge.keys.schedule_deletion(name, days=days)
-            found = await bridge.keys.get(name)
-            assert scheduled.name == found.name == name
-            assert scheduled.deletes_at is not None
-            assert found.deletes_at == scheduled.deletes_at
-            left = scheduled.deletes_at - datetime.now(UTC)
+            left = await self._schedule(bridge, f"key/{number}", days)
             wanted = (low, high) if days is None else (days, days)
             assert timedelta(days=wanted[0], hours=-1) < left < timedelta(days=wanted[1], hours=1)
 
-    @needs("schedule_deletion")
+    async def _schedule(self, bridge: BridgeView, name: str, days: int | None) -> timedelta:
+        """The time a new key has left."""
+        await self.create(bridge.keys, name)
+        scheduled = await bridge.keys.schedule_deletion(name, days=days)
+        found = await bridge.keys.get(name)
+        assert scheduled.name == found.name == name
+        assert scheduled.deletes_at is not None
+        assert found.deletes_at == scheduled.deletes_at
+        left = scheduled.deletes_at - datetime.now(UTC)
+        assert left > timedelta(0)
+        return left
+
+    @needs("schedule_deletion", "deletion_days")
     @pytest.mark.parametrize("kind", ["too few", "too many", "none", "negative", "True", "a part", "text"])
     async def test_what_is_no_number_of_days_is_refused(self, bridge: BridgeView, kind: str) -> None:
         """Whole days, within what is claimed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -145,17 +144,16 @@ class SharingCases(KeyCases):
 
     @needs("create", "list")
     @pytest.mark.parametrize("mode", [Mode.ASYNC], ids=["async"], indirect=True)
-    async def test_making_a_key_does_not_hold_up_the_event_loop(self, bridge: BridgeView) -> None:
-        """However long it takes, other tasks go on."""
+    async def test_making_a_key_does_not_hold_up_the_event_loop(self, bridge: BridgeView, rsa: str) -> None:
+        """However long the search for primes takes, other tasks go on."""
         assert await names(bridge.keys.list()) == []  # the driver is open
-        slowest = max(self.kinds(), key=list(self.claims.specs).index)
-        making = asyncio.ensure_future(bridge.keys.create("some/key", slowest))
-        longest, last = 0.0, time.monotonic()
+        making = asyncio.ensure_future(bridge.keys.create("some/key", rsa))
+        turns = 0
         while not making.done():
-            await asyncio.sleep(0.002)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            await asyncio.sleep(0)
+            turns += 1
         assert (await making).name == "some/key"
-        assert longest < 0.25
+        assert turns > 20  # some hundreds, where the key is made elsewhere
 
     @needs("create", "wrap", "unwrap")
     @pytest.mark.parametrize("mode", [Mode.ASYNC], ids=["async"], indirect=True)
