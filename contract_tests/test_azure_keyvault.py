@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from kmsbridge.contract import Backend, Harness, SecretsContract
+from kmsbridge.contract import Backend, Harness, KeysContract, SecretsContract
 from kmsbridge.emulation import Emulator
 from kmsbridge_azure_keyvault._config import VAULT
 from kmsbridge_azure_keyvault.emulator import KeyVault
@@ -43,6 +43,7 @@ class Vault(Harness):
     """One vault, emptied for each case."""
 
     native_name = "native---name"
+    creates_once = False
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:
@@ -66,5 +67,11 @@ def url(emulator: Emulator, ca: str, host: str = "localhost") -> str:
 
 class TestSecrets(SecretsContract):
     """Secrets in a vault."""
+
+    harness = Vault()
+
+
+class TestKeys(KeysContract):
+    """Keys in a vault."""
 
     harness = Vault()

@@ -42,7 +42,8 @@ class Call:
     """
 
     __slots__ = (
-        "_deadline", "_hold", "attempts", "identity", "native", "operation", "request_ids", "resource", "started",
+        "_deadline", "_hold", "applied", "attempts", "identity", "native", "operation", "request_ids", "resource",
+        "started",
     )  # fmt: skip
 
     def __init__(self, operation: str, resource: Resource | None, timeout: float, hold: Hold | None = None) -> None:
@@ -59,6 +60,8 @@ class Call:
         """Who we were to the backend; a driver that knows fills it in."""
         self.native: str | None = None
         """The backend's own name of the item, once that is known."""
+        self.applied = False
+        """Whether part of it has been carried out, so that a failure from here on leaves the outcome unknown."""
 
     def time_left(self) -> float:
         """Seconds until the deadline.
@@ -172,6 +175,8 @@ class Calls:
         error.resource = error.resource or call.resource
         error.identity = error.identity or call.identity
         error.attempts = call.attempts
+        if call.applied:
+            error.outcome = Outcome.UNKNOWN
         return error
 
     async def _renewed(self, error: KMSError, call: Call, renewed: set[RetryAction]) -> bool:

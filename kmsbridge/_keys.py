@@ -113,6 +113,8 @@ class KeyOperations(Operations[KeyAbilities]):
     async def schedule_deletion(self, name: str, days: int | None, timeout: float | None) -> Key:
         async def body(call: Call) -> Key:
             self._need("schedule_deletion")
+            if days is not None:
+                self._need("deletion_days")
             native = self._about(call, name)
             low, high = self._abilities.min_deletion_days, self._abilities.max_deletion_days
             if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not low <= days <= high):

@@ -304,6 +304,8 @@ class KeyAbilities:
     enable_version: bool = False
     """`enable` and `disable` take ``version=``."""
     schedule_deletion: bool = False
+    deletion_days: bool = False
+    """`schedule_deletion` takes ``days=``; else the backend has a time of its own."""
     cancel_deletion: bool = False
     public_key: bool = False
     sign: bool = False
@@ -319,6 +321,7 @@ class KeyAbilities:
     max_tags: int = 0
     min_deletion_days: int = 0
     max_deletion_days: int = 0
+    """0 where ``days=`` is not taken."""
     specs: Mapping[KeySpec, SpecAbilities] = field(default_factory=dict)
 
 

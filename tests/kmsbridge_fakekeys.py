@@ -119,8 +119,8 @@ class Settings(NamedTuple):
             keys=replace(
                 claims,
                 max_tags=4 if claims.tags else 0,
-                min_deletion_days=7 if claims.schedule_deletion else 0,
-                max_deletion_days=30 if claims.schedule_deletion else 0,
+                min_deletion_days=7 if claims.deletion_days else 0,
+                max_deletion_days=30 if claims.deletion_days else 0,
                 specs={spec: _claimed(spec, claims) for spec in KeySpec if spec in self.claims},
             )
         )
@@ -272,7 +272,8 @@ class Driver:
         with _LOCK:
             entry = self._entry(name)
             self._refuse_pending(entry)
-            entry.deletes_at = datetime.now(UTC) + timedelta(days=days or 7)
+            chosen = days if "deletion_days" in self._does else None
+            entry.deletes_at = datetime.now(UTC) + timedelta(days=chosen or 7)
             return _key(name, entry)
 
     async def cancel_key_deletion(self, call: Call, name: str) -> Key:

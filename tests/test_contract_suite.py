@@ -223,7 +223,8 @@ def test_a_provider_of_keys_that_keeps_the_contract_passes(run_keys: Run) -> Non
 @pytest.mark.parametrize(
     "lacks",
     [
-        ("tags", "context", "enable_version", "generate_data_key", "deletion_days"),
+        ("tags", "context", "enable_version", "generate_data_key", "schedule_deletion", "deletion_days",
+         "cancel_deletion"),
         ("sign", "verify", "public_key", "EC_P256", "RSA_2048"),
         ("encrypt", "decrypt", "wrap", "unwrap", "generate_data_key", "context", "AES_256"),
         tuple(name for name in KEY_ABILITIES if name != "create"),

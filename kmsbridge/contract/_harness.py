@@ -40,6 +40,12 @@ class Harness(ABC):
     Else, and for the second kind of key, the suite tries some 300.
     """
 
+    creates_once: bool = True
+    """Whether one alone of several that create a key at the same moment succeeds.
+
+    Else the backend has no condition for it, and each may append a version.
+    """
+
     @abstractmethod
     def backend(self) -> AbstractContextManager[Backend]:
         """A fresh, empty backend for one case, gone when the case is over.

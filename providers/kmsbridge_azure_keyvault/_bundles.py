@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 VERSION = re.compile(r"[0-9a-f]{32}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"https://[^/?#]+/(?:deleted)?(?:secrets|keys)/([0-9A-Za-z-]{1,127})(?:/([0-9a-f]{32}))?")
 
 
@@ -76,6 +76,15 @@ def of_version(found: Item) -> str:
     return found.version
 
 
+def used(node: Mapping[str, Any], asked: str) -> str:
+    """The version of the key that an operation was done with."""
+    kid = node.get("kid")
+    found = _ID.fullmatch(kid) if isinstance(kid, str) else None
+    if found is None or found[1].lower() != asked or found[2] is None:
+        raise Malformed("no key, or another")
+    return found[2]
+
+
 def page(node: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> tuple[list[T], str | None]:
     """The items of a page, and the link to the next one."""
     listed, link = node.get("value"), node.get("nextLink")
@@ -110,7 +119,7 @@ def encoded(value: bytes) -> str:
 
 def seconds(when: datetime) -> int:
     """As a vault writes moments."""
-    return (when - _EPOCH) // timedelta(seconds=1)
+    return (when - EPOCH) // timedelta(seconds=1)
 
 
 def _moment(value: object) -> datetime | None:
@@ -118,7 +127,7 @@ def _moment(value: object) -> datetime | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
         raise Malformed("no time")
-    return _EPOCH + timedelta(seconds=value)
+    return EPOCH + timedelta(seconds=value)
 
 
 def _tags(value: object) -> Mapping[str, str]:

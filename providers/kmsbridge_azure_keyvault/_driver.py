@@ -6,8 +6,9 @@ from time import monotonic
 
 from kmsbridge._decode import Refused
 from kmsbridge_azure_keyvault._secrets import VaultSecrets
+from kmsbridge_azure_keyvault._uses import VaultKeyUses
 from kmsbridge_azure_keyvault._vault import Vault
-from kmsbridge_azure_keyvault._waiting import is_there
+from kmsbridge_azure_keyvault._waiting import is_there, no_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,14 +32,15 @@ _NOT_REPEATABLE = frozenset(
     )
 )
 """What appends a version, whatever its HTTP method, and what finds its work done the second time."""
-_NO_RIGHT = ("ForbiddenByRbac", "AccessDenied", "ForbiddenByPolicy")
 
 
-class KeyVaultDriver(VaultSecrets):
+class KeyVaultDriver(VaultSecrets, VaultKeyUses):
     """A vault or a Managed HSM."""
 
     def __init__(self, settings: VaultSettings, runtime: Runtime) -> None:
-        super().__init__(Vault(settings, runtime))
+        vault = Vault(settings, runtime)
+        VaultSecrets.__init__(self, vault)
+        VaultKeyUses.__init__(self, vault, settings.capabilities.keys.specs, hsm=settings.hsm)
         self._first = "/keys" if settings.hsm else "/secrets"
 
     def repeatable(self, operation: str) -> bool:
@@ -70,7 +72,7 @@ class KeyVaultDriver(VaultSecrets):
         try:
             await self._vault.ask(call, "GET", f"{self._first}?maxresults=1")
         except Refused as refused:
-            if not any(code.encode() in refused.answer.body for code in _NO_RIGHT):
+            if not no_right(refused.answer):
                 raise
         return call.identity
 

@@ -12,6 +12,8 @@ VERSION = "version"
 """The item is there, and only the version that was named is not."""
 DELETED = "deleted"
 """The key is not there, because it is deleted and can be recovered."""
+DISABLED = "disabled"
+"""All versions of the key are disabled."""
 EXISTS = "exists"
 """The key that is to be made is there."""
 KIND = "kind"
@@ -24,6 +26,7 @@ _REFUSED = ("KeyOperationForbidden", "Forbidden", "BadParameter", None)
 _FOUND = (
     (VERSION, _ABSENT, Rule(None, Code.VERSION_NOT_FOUND)),
     (DELETED, ("KeyNotFound", None), Rule(None, Code.PENDING_DELETION)),
+    (DISABLED, (None,), Rule(None, Code.DISABLED)),
     (EXISTS, (None,), Rule(None, Code.ALREADY_EXISTS)),
     (KIND, _REFUSED, Rule(None, Code.UNSUPPORTED, sentence="a key of this kind does not do this",
                           remediation="Use a key of another kind; bridge.capabilities.keys.specs says which.")),

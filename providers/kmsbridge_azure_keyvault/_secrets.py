@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
 from functools import partial
 
 from kmsbridge._decode import Refused
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from kmsbridge._call import Call
     from kmsbridge._model import NewSecret, SecretChange
     from kmsbridge_azure_keyvault._vault import Vault
-
-_FIRST_DAY = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class VaultSecrets:
@@ -96,11 +93,12 @@ class VaultSecrets:
             path = page.cursor
         if not found:  # some vaults have an empty list for what is not there
             await self._vault.exchange(call, "GET", _path(name, None), partial(_secret, asked=name))
-        return Page(sorted(found, key=lambda info: info.created_at or _FIRST_DAY, reverse=True))
+        return Page(sorted(found, key=lambda info: info.created_at or _bundles.EPOCH, reverse=True))
 
     async def delete_secret(self, call: Call, name: str) -> SecretInfo:
         """Delete all versions, and wait until that is over."""
         deleted = await self._vault.exchange(call, "DELETE", f"/secrets/{name}", partial(_info, asked=name))
+        call.applied = True
         if deleted.purge_at is None and deleted.deleted_at is None:  # a vault without soft delete
             return deleted
         await until_there(self._vault, call, f"/deletedsecrets/{name}")
@@ -114,6 +112,7 @@ class VaultSecrets:
         """Bring back all versions, and wait until that is over."""
         path = f"/deletedsecrets/{name}/recover"
         recovered = await self._vault.exchange(call, "POST", path, partial(_info, asked=name))
+        call.applied = True
         await until_there(self._vault, call, _path(name, None))
         return recovered
 

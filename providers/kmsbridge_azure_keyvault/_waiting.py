@@ -7,11 +7,20 @@ from kmsbridge._decode import Refused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kmsbridge._call import Call
+    from kmsbridge._decode import Answer
     from kmsbridge_azure_keyvault._vault import Vault
 
 _SOON = 0.2
 _LATER = 2.0
 """Seconds between two looks, at first and at last."""
+
+
+_NO_RIGHT = (b'"ForbiddenByRbac"', b'"AccessDenied"', b'"ForbiddenByPolicy"')
+
+
+def no_right(answer: Answer) -> bool:
+    """Whether the vault knows who asks, and only does not let them do this."""
+    return answer.status == 403 and any(code in answer.body for code in _NO_RIGHT)
 
 
 async def until_there(vault: Vault, call: Call, path: str) -> None:

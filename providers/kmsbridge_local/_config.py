@@ -50,6 +50,7 @@ KEY_ABILITIES = KeyAbilities(
     disable=True,
     enable_version=True,
     schedule_deletion=True,
+    deletion_days=True,
     cancel_deletion=True,
     public_key=True,
     sign=True,

@@ -187,7 +187,8 @@ class KeyCases(Contract):
             case "public_key":
                 return await keys.public_key(name, timeout=timeout)
             case "sign":
-                return await keys.sign(name, canary.bytes(), algorithm=self._algorithm, timeout=timeout)
+                how = given.signature.algorithm if given.signature else self._algorithm
+                return await keys.sign(name, canary.bytes(), algorithm=how, timeout=timeout)
             case "verify":
                 signature = given.signature or bytes(64)
                 algorithm = None if given.signature else self._algorithm

@@ -45,14 +45,15 @@ class SharingCases(KeyCases):
         spec = self.kind()
         views = [bridge, *(connect() for _ in range(_SOME - 1))]
         results = await bridge.together([partial(self.create, view.keys, "some/key", spec) for view in views])
-        (winner,) = [result for result in results if isinstance(result, Key)]
+        winners = [result for result in results if isinstance(result, Key)]
+        assert len(winners) == 1 or (winners and not self.harness.creates_once)
         losers = [result for result in results if isinstance(result, KMSError)]
-        assert len(losers) == _SOME - 1
+        assert len(losers) == _SOME - len(winners)
         for error in losers:
             check(error, Code.ALREADY_EXISTS)
         samples = await self.samples(bridge.keys, "some/key", spec, canary)
         if samples.encrypted is not None:
-            assert samples.encrypted.version == winner.version
+            assert samples.encrypted.version in [winner.version for winner in winners]
         for view in views:
             await self.check_samples(view.keys, "some/key", samples, canary)
 
