@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmsbridge._errors import Category, Code, KMSError
+from kmsbridge._errors import Category, Code, InvalidRequestError, KMSError
 from kmsbridge._faces import AsyncKeys, AsyncSecrets, Keys, Secrets
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, deliver, drive
 
@@ -75,14 +75,18 @@ class _Core:
         from kmsbridge._secrets import SecretOperations
 
         profile = _config.resolve(target)
-        location = profile.location(credential)
-        provider = _registry.provider_for(location.scheme)
-        settings = provider.configure(location)
+        try:
+            location = profile.location(credential)
+            provider = _registry.provider_for(location.scheme)
+            settings = provider.configure(location)
+            secret_names = Names(settings.secret_names, profile.secrets)
+            key_names = Names(settings.key_names, profile.keys, "key")
+        except InvalidRequestError as error:
+            profile.blame(error)
+            raise
         hold = _registry.Hold(provider, settings, runtime)
         self.calls = Calls(hold, provider.decoder, timeout=timeout, on_event=on_event, debug_causes=debug_causes)
         self.capabilities = settings.capabilities
-        secret_names = Names(settings.secret_names, profile.secrets)
-        key_names = Names(settings.key_names, profile.keys, "key")
         self.secrets = SecretOperations(self.calls, secret_names, self.capabilities.secrets, "secret")
         self.keys = KeyOperations(self.calls, key_names, self.capabilities.keys, "key")
         self.title = provider.name if profile.name is None else f"{provider.name}, profile {profile.name!r}"

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from kmsbridge._ciphertext import Broken, Foreign, not_ours
 from kmsbridge._errors import CryptoError, DeadlineExceededError, KMSError, Outcome, RetryAction, invalid
+from kmsbridge._runtime import NotStarted
 from kmsbridge._telemetry import Event, emit
 
 TYPE_CHECKING = False
@@ -105,6 +106,12 @@ class Calls:
         self._hold = hold
         self._decoder = decoder
         self._timeout = check_timeout(timeout)
+        if on_event is not None and not callable(on_event):
+            raise invalid(
+                f"on_event must be a function, not {type(on_event).__name__}",
+                "on_event",
+                remediation="Give a function that takes one Event.",
+            )
         self._on_event = on_event
         self._debug_causes = debug_causes
         self.provider = hold.provider.name
@@ -158,7 +165,7 @@ class Calls:
     def _error(self, failure: Exception, call: Call) -> KMSError:
         if isinstance(failure, KMSError):
             error = failure
-        elif isinstance(failure, TimeoutError) and not call.attempts:
+        elif isinstance(failure, NotStarted) or (isinstance(failure, TimeoutError) and not call.attempts):
             error = DeadlineExceededError("the time for the call was over before it began", outcome=Outcome.NOT_SENT)
         elif isinstance(failure, Broken):
             error = CryptoError()

@@ -58,6 +58,11 @@ class Profile(NamedTuple):
         """
         return parse_url(self.url)._replace(options=self.options, credential=credential)
 
+    def blame(self, error: InvalidRequestError) -> None:
+        """Let an error say which profile of which file it is about."""
+        if self.name is not None:
+            error.args = (f"{self.origin['url']}: profiles.{self.name}: {error.message}",)
+
 
 class File(NamedTuple):
     """A configuration file, read and checked."""
@@ -96,7 +101,8 @@ def resolve(target: str | None = None) -> Profile:
     if target is None:
         target, chosen_by = os.environ.get(PROFILE_VARIABLE) or None, PROFILE_VARIABLE
     if target is not None and not isinstance(target, str):
-        raise invalid(f"the target must be a str, not {type(target).__name__}", "target")
+        hint = "Give a URL such as 'local:', or the name of a profile."
+        raise invalid(f"the target must be a str, not {type(target).__name__}", "target", remediation=hint)
     if target is not None and ":" in target:
         return Profile(None, target, {}, {}, {}, {"url": chosen_by})
     file = read_file()
@@ -166,7 +172,8 @@ def read_file() -> File | None:
         _check_profile(table, path, f"profiles.{name}")
     default = content.get("default")
     if default is not None and not isinstance(default, str):
-        raise invalid(f"{path}: 'default' must be the name of a profile", "default")
+        hint = 'Write default = "name", with [profiles.name] below.'
+        raise invalid(f"{path}: 'default' must be the name of a profile", "default", remediation=hint)
     return File(path, default, profiles)
 
 
@@ -186,18 +193,19 @@ def _check_profile(table: object, path: str, where: str) -> None:
     profile = cast("Mapping[str, Any]", table)
     _check_keys(profile, _PROFILE_KEYS, path, where)
     if not isinstance(profile.get("url"), str):
-        raise invalid(f"{path}: {where} needs a 'url', such as url = \"local:\"", where)
+        raise invalid(f"{path}: {where} needs a 'url'", where, remediation='Write url = "local:", for instance.')
     for key in ("secrets", "keys", "options"):
         _check_table(profile.get(key, {}), path, f"{where}.{key}")
     for key in ("secrets", "keys"):
         for name, native in profile.get(key, {}).items():
             if not isinstance(native, str):
-                raise invalid(f"{path}: {where}.{key} maps {name!r} to something that is not a name", where)
+                hint = f'Write {name} = "the name there".'
+                raise invalid(f"{path}: {where}.{key} maps {name!r} to what is no name", where, remediation=hint)
 
 
 def _check_table(table: object, path: str, where: str) -> None:
     if not isinstance(table, dict):
-        raise invalid(f"{path}: {where} must be a table", where)
+        raise invalid(f"{path}: {where} must be a table", where, remediation=f"Write [{where}], and its keys below.")
 
 
 def _check_keys(table: Mapping[str, Any], allowed: tuple[str, ...], path: str, where: str) -> None:

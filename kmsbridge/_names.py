@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 100
 MAX_SEGMENTS = 10
 NATIVE = "native:"
+_PORTABLE = "Write segments of a-z, 0-9 and single '-', joined by '/'."
 _SEGMENT = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -112,11 +113,15 @@ class Names:
         for portable, native in mapped.items():
             canonical = spelling.canonical(native)
             if (fault := _fault(portable)) is not None:
-                raise invalid(f"mapped {what} name {portable!r} {fault}", portable)
+                raise invalid(f"mapped {what} name {portable!r} {fault}", portable, remediation=_PORTABLE)
             if canonical is None:
-                raise invalid(f"{what} {portable!r} is mapped to {native!r}, which is no legal name here", portable)
+                hint = "Write the name that it has there."
+                message = f"{what} {portable!r} is mapped to {native!r}, which is no legal name there"
+                raise invalid(message, portable, remediation=hint)
             if (other := self._portable.get(canonical)) is not None:
-                raise invalid(f"{what}s {other!r} and {portable!r} are both mapped to {native!r}", portable)
+                hint = "Map each name of the backend once, or use one of the two everywhere."
+                message = f"{what}s {other!r} and {portable!r} are both mapped to {native!r}"
+                raise invalid(message, portable, remediation=hint)
             self._native[portable] = canonical
             self._portable[canonical] = portable
 
@@ -127,13 +132,15 @@ class Names:
             InvalidRequestError: The name is not legal, or the item has another name here.
         """
         if not isinstance(name, str):
-            raise invalid(f"a {self._what} name must be a str, not {type(name).__name__}", "name")
+            message = f"a {self._what} name must be a str, not {type(name).__name__}"
+            raise invalid(message, "name", remediation=_PORTABLE)
         if (native := self._native.get(name)) is not None:
             return native
         if name.startswith(NATIVE):
             canonical = self._spelling.canonical(name.removeprefix(NATIVE))
             if canonical is None:
-                raise invalid(f"{_shown(name)} is no legal {self._what} name here", "name")
+                hint = "Write the name as the backend lists it."
+                raise invalid(f"{_shown(name)} is no legal {self._what} name here", "name", remediation=hint)
         elif (fault := _fault(name)) is None:
             canonical = self._spelling.encode(name)
         else:
@@ -159,15 +166,13 @@ class Names:
             InvalidRequestError: No name can start with it.
         """
         if not isinstance(prefix, str):
-            raise invalid(f"a prefix must be a str, not {type(prefix).__name__}", "prefix")
+            message = f"a prefix must be a str, not {type(prefix).__name__}"
+            raise invalid(message, "prefix", remediation="Write the start of a name, or leave it out.")
         if prefix and not prefix.startswith(NATIVE) and not re.fullmatch(r"[a-z0-9/:-]{1,100}", prefix):
-            raise invalid(f"no name can start with {_shown(prefix)}: names hold a-z, 0-9, '-' and '/'", "prefix")
+            raise invalid(f"no name can start with {_shown(prefix)}", "prefix", remediation=_PORTABLE)
 
     def _refused(self, name: str, fault: str) -> InvalidRequestError:
-        remediation = (
-            "Write segments of a-z, 0-9 and single '-', joined by '/';"
-            f" {NATIVE}<name> addresses a native name as it is."
-        )
+        remediation = f"{_PORTABLE} {NATIVE}<name> addresses a native name as it is."
         if is_portable(lower := name.lower()):
             remediation = f"Write {lower!r}, or {NATIVE}{name} for a native name."
         return invalid(f"{self._what} name {_shown(name)} {fault}", "name", remediation=remediation)

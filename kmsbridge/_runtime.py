@@ -15,6 +15,7 @@ Laws of such a body, each with a test in ``tests/test_runtime.py``:
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -25,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+    from concurrent.futures import ThreadPoolExecutor
     from contextlib import AbstractAsyncContextManager
 
 T = TypeVar("T")
@@ -63,6 +65,10 @@ async def deliver(body: Coroutine[Any, Any, T]) -> T:
         del raised
 
 
+class NotStarted(TimeoutError):
+    """There was no thread for a blocking function in time: it has not run, and will not."""
+
+
 class _Process:
     """The scope of what lives as long as the process."""
 
@@ -81,8 +87,13 @@ class Runtime(Protocol):
         """Wait."""
         ...
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
-        """Run a blocking function without holding up an event loop."""
+    async def in_thread(self, function: Callable[[], T], timeout: float | None = None) -> T:
+        """Run a blocking function without holding up an event loop.
+
+        Raises:
+            NotStarted: No thread was free for `timeout` seconds. What has started is waited
+                for: it has the same deadline, and knows whether it changed anything.
+        """
         ...
 
     async def gather(self, makers: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
@@ -119,8 +130,9 @@ class BlockingRuntime:
         """Block for so long."""
         time.sleep(seconds)
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
+    async def in_thread(self, function: Callable[[], T], timeout: float | None = None) -> T:
         """Call it here: this thread may block."""
+        del timeout
         return function()
 
     async def gather(self, makers: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
@@ -176,11 +188,20 @@ class AsyncioRuntime:
 
         await asyncio.sleep(seconds)
 
-    async def in_thread(self, function: Callable[[], T]) -> T:
-        """In the loop's default executor."""
+    async def in_thread(self, function: Callable[[], T], timeout: float | None = None) -> T:
+        """In a thread of ours: the loop's own executor is the application's, and may be full."""
         import asyncio
+        from contextvars import copy_context
 
-        return await asyncio.to_thread(function)
+        job = _threads().submit(copy_context().run, function)
+        done = asyncio.wrap_future(job)
+        try:
+            await asyncio.wait((done,), timeout=timeout)
+            if not done.done() and job.cancel():
+                raise NotStarted
+            return await done
+        finally:
+            done.cancel()  # nobody is left to hear of it
 
     async def gather(self, makers: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         """A few at a time; when one fails or we are cancelled, none is left running."""
@@ -224,6 +245,28 @@ class AsyncioRuntime:
 
 
 BLOCKING = BlockingRuntime()
+
+THREADS = 32
+"""How many blocking functions run side by side under the async bridges of a process."""
+_pool: ThreadPoolExecutor | None = None
+
+
+def _threads() -> ThreadPoolExecutor:
+    global _pool  # noqa: PLW0603 - one for the process, made when it is first needed
+    if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        _pool = ThreadPoolExecutor(THREADS, "kmsbridge")
+    return _pool
+
+
+def _forget_threads() -> None:
+    global _pool  # noqa: PLW0603 - threads are not inherited
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 class Flight(Generic[T]):

@@ -328,7 +328,8 @@ BAD_FILES = {
     ),
     "name listed twice": (
         f'{CONFIGURED}[profiles.here.secrets]\n"a" = "N"\n"b" = "N"\n', [],
-        "secrets 'a' and 'b' are both mapped to 'N' [invalid_argument]\n-> ",
+        ("{file}: profiles.here: secrets 'a' and 'b' are both mapped to 'N' [invalid_argument]\n"
+         "-> Map each name of the backend once"),
     ),
     "key written twice": (
         f'{CONFIGURED}[profiles.here.secrets]\n"a" = "N"\n"a" = "M"\n', [],
@@ -337,7 +338,7 @@ BAD_FILES = {
     ),
     "unknown option": (
         f'{CONFIGURED}options = {{ speed = "fast" }}\n', [],
-        "unknown option 'speed' [invalid_argument]\n-> Allowed: recovery_days (",
+        "{file}: profiles.here: unknown option 'speed' [invalid_argument]\n-> Allowed: recovery_days (",
     ),
     "malformed URL": (
         CONFIGURED, ["--url", "local:a b"],

@@ -226,7 +226,7 @@ def test_a_file_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     ("profiles = {eu = {url = 5}}", "profiles.eu needs a 'url'"),
     ('profiles = {eu = {url = "memory:", secrets = "x"}}', "profiles.eu.secrets must be a table"),
     ('profiles = {eu = {url = "memory:", options = []}}', "profiles.eu.options must be a table"),
-    ('profiles = {eu = {url = "memory:", secrets = {a = 1}}}', "maps 'a' to something that is not a name"),
+    ('profiles = {eu = {url = "memory:", secrets = {a = 1}}}', "maps 'a' to what is no name"),
     ("default = 5", "'default' must be the name of a profile"),
     ('profiles = {eu = {url = "memory:"}, cn = {}}', "profiles.cn needs a 'url'"),
 ])

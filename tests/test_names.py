@@ -283,8 +283,8 @@ def test_names_may_be_swapped() -> None:
     ({"A": "x"}, "mapped secret name 'A' has characters other than"),
     ({"a--b": "x"}, "mapped secret name 'a--b' has a '-' at the end of a segment, or two in a row"),
     ({"native:a": "x"}, "mapped secret name 'native:a' has characters other than"),
-    ({"a": "x/y"}, "secret 'a' is mapped to 'x/y', which is no legal name here"),
-    ({"a": ""}, "secret 'a' is mapped to '', which is no legal name here"),
+    ({"a": "x/y"}, "secret 'a' is mapped to 'x/y', which is no legal name there"),
+    ({"a": ""}, "secret 'a' is mapped to '', which is no legal name there"),
 ])
 def test_a_table_must_be_one_to_one_and_legal(table: dict[str, str], why: str) -> None:
     """A name listed twice, under any spelling, is found before anything is connected."""

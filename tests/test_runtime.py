@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kmsbridge import KMSError, NotFoundError, UnavailableError
-from kmsbridge._runtime import BLOCKING, PROCESS, AsyncioRuntime, SingleFlight, deliver, drive
+import kmsbridge
+from kmsbridge import KMSError, NotFoundError, UnavailableError, _runtime
+from kmsbridge._runtime import BLOCKING, PROCESS, AsyncioRuntime, NotStarted, SingleFlight, deliver, drive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
@@ -687,3 +688,50 @@ def test_a_flight_does_not_stumble_over_an_asyncio_that_is_being_imported(monkey
         return "value"
 
     assert drive(flights.do(BLOCKING, "key", make)) == "value"
+
+
+def test_a_full_pool_does_not_outlast_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has not started in time never runs; what has started is waited for, and the loop's executor is not ours."""
+    monkeypatch.setattr(_runtime, "THREADS", 1)
+    monkeypatch.setattr(_runtime, "_pool", None)
+    release, ran = threading.Event(), list[str]()
+
+    def busy() -> str:
+        release.wait(10)
+        return "done"
+
+    async def main() -> None:
+        runtime = AsyncioRuntime()
+        first = asyncio.ensure_future(runtime.in_thread(busy, 0.01))
+        await asyncio.sleep(0)
+        with pytest.raises(NotStarted):
+            await runtime.in_thread(lambda: ran.append("late"), 0.05)
+        assert not first.done()
+        abandoned = asyncio.ensure_future(runtime.in_thread(lambda: ran.append("abandoned")))
+        await asyncio.sleep(0)
+        abandoned.cancel()
+        release.set()
+        assert await first == "done"
+        assert await runtime.in_thread(threading.get_ident) != threading.get_ident()
+
+    asyncio.run(main())
+    assert ran == []
+
+
+def test_a_full_executor_of_the_application_holds_up_no_call() -> None:
+    """A read ends in time although every thread of the loop's own executor sleeps."""
+    release = threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        sleeping = [loop.run_in_executor(None, release.wait, 10) for _ in range(40)]
+        try:
+            async with kmsbridge.connect_async("memory:") as bridge:
+                await bridge.secrets.set("a", "value", timeout=5)
+                assert (await bridge.secrets.get("a", timeout=5)).text == "value"
+            assert not sleeping[0].done()
+        finally:
+            release.set()
+            await asyncio.gather(*sleeping)
+
+    asyncio.run(main())
