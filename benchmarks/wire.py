@@ -12,6 +12,7 @@ import os
 import ssl
 import tempfile
 import time
+from importlib import import_module
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,10 +30,10 @@ from kmsbridge._runtime import BLOCKING, AsyncioRuntime
 from kmsbridge._wire import azure_transport, open_wire
 from kmsbridge.emulation._tls import Authority
 
-try:
-    import httpx
+try:  # by name, so that type checkers need not have it
+    httpx: Any = import_module("httpx")
 except ModuleNotFoundError:
-    httpx = None  # type: ignore[assignment]
+    httpx = None
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

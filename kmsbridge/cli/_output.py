@@ -93,15 +93,21 @@ def note(text: str) -> None:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: drawn on a terminal, aligned columns in a pipe."""
+    """Print a table: drawn on a terminal, without empty columns and cutting nothing; aligned columns in a pipe."""
     cells = [[shown(cell) for cell in row] for row in rows]
     if is_terminal(sys.stdout):
+        filled = [i for i in range(len(headings)) if not cells or any(row[i] for row in cells)]
+        headings, cells = [headings[i] for i in filled], [[row[i] for i in filled] for row in cells]
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        drawn = Table(*headings, box=SIMPLE_HEAD, header_style="bold")
+        drawn = Table(box=SIMPLE_HEAD, header_style="bold")
+        for i, heading in enumerate(headings):
+            whole = heading.lower() == "version"  # is copied into the next command, so it must stay in one piece
+            width = max((len(row[i]) for row in cells), default=0) if whole else None
+            drawn.add_column(heading, overflow="fold", min_width=width)
         for row in cells:
             drawn.add_row(*map(Text, row))
         Console(file=sys.stdout).print(drawn)
