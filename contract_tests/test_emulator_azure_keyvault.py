@@ -795,16 +795,3 @@ def test_a_forked_child_holds_no_connection(emulator: Emulator, ca: str) -> None
         os.close(writer)
         os.close(reader)
         os.waitpid(child, 0)
-
-
-def test_a_stopped_emulator_refuses(tmp_path: Path) -> None:
-    """After its end nothing listens, and its port can be had again."""
-    with Emulator(KeyVault()) as first:
-        port = first.port
-        with pytest.raises(OSError, match="in use"), Emulator(KeyVault(), port=port):
-            pass
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), 1)
-    with Emulator(KeyVault(), port=port) as second:
-        assert second.port == port
-        assert second.write_ca(str(tmp_path / "ca.pem")).endswith("ca.pem")

@@ -290,3 +290,16 @@ def test_a_person_is_told_how_to_use_it() -> None:
     for words in ("azure-keyvault listens on https://localhost:", "X-Emulator-Token: ", "export AZURE_TENANT_ID=",
                   "verify_challenge_resource=False", "disableChallengeResourceVerification: true"):
         assert words in text
+
+
+def test_a_stopped_emulator_refuses(tmp_path: Path) -> None:
+    """After its end nothing listens, and its port can be had again."""
+    with Emulator(KeyVault()) as first:
+        port = first.port
+        with pytest.raises(OSError, match="in use"), Emulator(KeyVault(), port=port):
+            pass
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 1)
+    with Emulator(KeyVault(), port=port) as second:
+        assert second.port == port
+        assert second.write_ca(str(tmp_path / "ca.pem")).endswith("ca.pem")
