@@ -49,7 +49,6 @@ from kmsbridge_azure_keyvault.emulator import KeyVault
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 # Where the SDK could not read an answer to its end, it leaves the socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
