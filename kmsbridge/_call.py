@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TypeVar
 
 from kmsbridge._ciphertext import Broken, Foreign, not_ours
-from kmsbridge._errors import CryptoError, DeadlineExceededError, KMSError, Outcome, RetryAction, invalid
+from kmsbridge._errors import CryptoError, DeadlineExceededError, Identity, KMSError, Outcome, RetryAction, invalid
 from kmsbridge._runtime import NotStarted
 from kmsbridge._telemetry import Event, emit
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kmsbridge._decode import Decoder
     from kmsbridge._driver import Driver
-    from kmsbridge._errors import Identity, Resource
+    from kmsbridge._errors import Resource
     from kmsbridge._registry import Hold
     from kmsbridge._runtime import Runtime
 
@@ -180,7 +180,9 @@ class Calls:
         error.provider = error.provider or self.provider
         error.operation = error.operation or call.operation
         error.resource = error.resource or call.resource
-        error.identity = error.identity or call.identity
+        if call.identity is not None:  # what the backend says of us comes first
+            said = error.identity or Identity()
+            error.identity = Identity(*[said[at] or known for at, known in enumerate(call.identity)])
         error.attempts = call.attempts
         if call.applied:
             error.outcome = Outcome.UNKNOWN

@@ -7,6 +7,7 @@ serves every loop. It tries once; who called decides about another time.
 
 from __future__ import annotations
 
+import atexit
 import logging
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
@@ -112,13 +113,12 @@ class Source:
 
     Args:
         identity: Which.
-        wire: Makes the connections of what we make.
     """
 
-    def __init__(self, identity: Login | Given, wire: Wire | None = None) -> None:
+    def __init__(self, identity: Login | Given) -> None:
         self.renewable = not isinstance(identity, Given)
         """Whether another can be made that remembers nothing of this one's tokens."""
-        credential = identity.credential if isinstance(identity, Given) else _made(identity, wire)
+        credential = identity.credential if isinstance(identity, Given) else _made(identity)
         self._name = type(credential).__name__
         self._credential = cast("TokenProvider", credential)
         self.suspends = suspends(credential)
@@ -204,7 +204,18 @@ def _telling(tries: list[Try], failure: Exception) -> Try:
     return Try("", failure)
 
 
-def _made(login: Login, wire: Wire | None) -> SupportsTokenInfo:
+_WIRES: dict[str | None, Wire] = {}
+
+
+def _wire(ca: str | None) -> Wire:
+    """One for all credentials that trust the same. Tokens are fetched by the hour: it is closed at exit."""
+    if ca not in _WIRES:
+        _WIRES[ca] = wire = cast("Wire", open_wire(BLOCKING, ca=ca, plain=True))  # metadata services speak plain http
+        atexit.register(wire.close)
+    return _WIRES[ca]
+
+
+def _made(login: Login) -> SupportsTokenInfo:
     from azure import identity
 
     authority: dict[str, Any] = {} if login.authority is None else {"authority": login.authority}
@@ -213,7 +224,7 @@ def _made(login: Login, wire: Wire | None) -> SupportsTokenInfo:
     if login.authority is not None and login.authority not in _KNOWN:
         authority["disable_instance_discovery"] = True  # the public cloud is not asked about a private one
     common: dict[str, Any] = {
-        "transport": azure_transport(wire or cast("Wire", open_wire(BLOCKING, ca=login.ca, plain=True))),
+        "transport": azure_transport(_wire(login.ca)),
         "raw_response_hook": _listen,
         "logger": SILENT,
         "retry_total": 0,
