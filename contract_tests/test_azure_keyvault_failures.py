@@ -15,7 +15,6 @@ from kmsbridge.emulation import Answer, Close, Cut, Emulator, Garbage, Hang, Res
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-
     from typing import Any
 
     from kmsbridge.emulation import Failure
@@ -138,9 +137,10 @@ async def test_a_state_of_the_vault_is_decoded(bridge: BridgeView, emulator: Emu
     emulator.configure(**settings)
     if name == "Unauthorized":
         emulator.fail("GetSecret", "MissingToken", times=None)
+    if name == "Throttled":
+        await bridge.secrets.get("a")
     with pytest.raises(KMSError) as caught:
-        for _ in range(2):
-            await bridge.secrets.get("a")
+        await bridge.secrets.get("a")
     assert caught.value.code is code
     assert name in caught.value.provider_codes
 
@@ -423,7 +423,8 @@ async def test_a_listing_that_is_none_is_an_error(bridge: BridgeView, emulator: 
 
 async def test_a_vault_that_is_not_there_was_not_asked() -> None:
     """Refused connections: nothing was sent."""
-    with emptied() as emulator, connect(url().replace(str(emulator.port), "1", 1)) as bridge:
-        with pytest.raises(NetworkError) as caught:
-            bridge.secrets.get("a")
+    with emptied() as emulator:
+        nowhere = url().replace(str(emulator.port), "1", 1)
+    with connect(nowhere) as bridge, pytest.raises(NetworkError) as caught:
+        bridge.secrets.get("a")
     assert caught.value.outcome is Outcome.NOT_SENT

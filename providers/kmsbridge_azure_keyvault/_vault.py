@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -207,8 +208,20 @@ def _after_fork() -> None:
     _FIRST = SingleFlight()
 
 
+def _guard_challenges() -> None:
+    """The SDK remembers challenges under a lock that it does not make anew: nobody may hold it at a fork."""
+    try:
+        from azure.keyvault.secrets._shared import http_challenge_cache
+    except ImportError:  # it has gone elsewhere; so may the lock have
+        return
+    lock = getattr(http_challenge_cache, "_lock", None)
+    if isinstance(lock, type(threading.Lock())):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+    _guard_challenges()
 
 
 def _tell(response: PipelineResponse[Any, Any]) -> None:
