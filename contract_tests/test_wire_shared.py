@@ -9,7 +9,6 @@ import io
 import logging
 import os
 import random
-import sys
 import threading
 import time
 import traceback
@@ -199,7 +198,7 @@ def children(count: int, work: Callable[[int], bool]) -> Iterator[None]:
         if pid == 0:
             good = False
             try:
-                faulthandler.dump_traceback_later(30, exit=True, file=sys.__stderr__)  # a child that hangs says where
+                faulthandler.dump_traceback_later(30, exit=True, file=2)  # a child that hangs says where
                 good = work(number)
                 gc.collect()
             except BaseException:
