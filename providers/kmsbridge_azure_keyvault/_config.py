@@ -232,7 +232,7 @@ _HINT = "Write azure-keyvault://<vault>, or the whole host, such as my-vault.vau
 
 def _host(location: Location) -> tuple[str, str, bool]:
     """The host with its port, what it ends in, and whether it is this machine."""
-    host = location.host.lower()
+    host = location.host.lower() if location.host.isascii() else ""  # a letter beyond ASCII may become one of it
     if location.path not in ("", "/"):
         raise invalid("the URL of a vault has no path", "url", remediation=_HINT)
     if (local := _LOCAL.fullmatch(host)) is not None:
