@@ -18,6 +18,7 @@ from kmsbridge._config import parse_url
 from kmsbridge._model import NewSecret
 from kmsbridge_local import _files, _schema, configure, decoder
 from kmsbridge_local._database import FileDatabase
+from kmsbridge_local._rekey import rekey
 from kmsbridge_local._root_key import FILE_VARIABLE, PREFIX, VARIABLE, RootKeySource, from_text, new_root_key, to_text
 from kmsbridge_local._schema import APPLICATION_ID, MIGRATIONS
 from kmsbridge_local._secrets import SecretStore
@@ -212,6 +213,53 @@ def test_a_store_on_a_read_only_disk_can_be_read_or_is_refused(path: str) -> Non
         error = refusal(lambda: secrets.set(soon, "a", NewSecret("new", None, {}, None, False)))
         assert (error.code, error.provider_codes) == (Code.ACCESS_DENIED, ("ReadOnly",))
     assert get(path) == "value"
+
+
+@contextmanager
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What is synced, linked and replaced meanwhile, by the last part of each path."""
+    done: list[str] = []
+    names: dict[int, str] = {}
+    real = {name: getattr(os, name) for name in ("open", "fsync", "link", "replace")}
+
+    def opening(path: str, *arguments: int) -> int:
+        descriptor: int = real["open"](path, *arguments)
+        names[descriptor] = os.path.basename(path)
+        return descriptor
+
+    def syncing(descriptor: int) -> None:
+        real["fsync"](descriptor)
+        done.append(f"sync {names[descriptor]}")
+
+    def naming(verb: str) -> Callable[[str, str], None]:
+        def named(source: str, target: str) -> None:
+            real[verb](source, target)
+            done.append(f"{verb} {os.path.basename(source)} {os.path.basename(target)}")
+
+        return named
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", opening)
+        patched.setattr(os, "fsync", syncing)
+        for verb in ("link", "replace"):
+            patched.setattr(os, verb, naming(verb))
+        yield done
+
+
+def test_a_file_is_on_disk_before_its_name_and_the_name_before_it_is_used(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Key, then database: the file is synced, named, and the folder synced; a rekey holds the new key first."""
+    folder = os.path.basename(os.path.dirname(path))
+    with recorded(monkeypatch) as done:
+        put(path)
+    assert done == [
+        "sync s.db.key.tmp", "link s.db.key.tmp s.db.key", f"sync {folder}",
+        "sync s.db.tmp", "link s.db.tmp s.db", f"sync {folder}",
+    ]  # fmt: skip
+    with recorded(monkeypatch) as done:
+        rekey(configure(parse_url(f"local:{path}")))
+    assert done == ["sync s.db.key.new", f"sync {folder}", "replace s.db.key.new s.db.key", f"sync {folder}"]
 
 
 # -- what is in them --------------------------------------------------------------------
