@@ -167,7 +167,11 @@ def configure(location: Location) -> LocalSettings:
     check_names(location.options, _MEMORY_OPTIONS if memory else _OPTIONS, "option")
     days = location.options.get("recovery_days", RECOVERY_DAYS[-1])
     if isinstance(days, bool) or not isinstance(days, int) or days not in RECOVERY_DAYS:
-        raise invalid("recovery_days must be a whole number from 7 to 90", "options.recovery_days")
+        raise invalid(
+            "recovery_days must be a whole number from 7 to 90",
+            "options.recovery_days",
+            remediation="Write a number of days without quotes, such as recovery_days = 30, or leave it out for 90.",
+        )
     place = _memory(location.path) if memory else _file(location.path)
     return LocalSettings(place, days, _root_key(location.options))
 
@@ -175,7 +179,11 @@ def configure(location: Location) -> LocalSettings:
 def _root_key(options: Mapping[str, Any]) -> str | None:
     source = options.get("root_key")
     if source is not None and source not in ROOT_KEY_SOURCES:
-        raise invalid(f"root_key must be one of {', '.join(ROOT_KEY_SOURCES)}", "options.root_key")
+        raise invalid(
+            f"root_key must be one of {', '.join(ROOT_KEY_SOURCES)}",
+            "options.root_key",
+            remediation='Write root_key = "file", "environment" or "keyring"; it says where the key is, never the key.',
+        )
     return source
 
 
