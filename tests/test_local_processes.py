@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import kmsbridge
+import kmsbridge_local
 from kmsbridge import Code, KMSError
 from kmsbridge._config import parse_url
 from kmsbridge_local import _asymmetric, _rekey, _store, configure, decoder
@@ -418,6 +419,25 @@ def test_an_altered_store_is_not_rekeyed(url: str, tmp_path: Path) -> None:
     assert (tmp_path / "s.db.key").read_text() == key
     with kmsbridge.connect(url) as bridge:
         assert bridge.secrets.get("a").value == b"two"
+
+
+def test_the_public_rekey_raises_what_any_call_would(url: str) -> None:
+    """A refusal, an expired deadline and a bad key leave it as KMSError, with no foreign exception behind them."""
+    with pytest.raises(KMSError) as caught:
+        kmsbridge_local.rekey(settings(url))
+    assert (caught.value.code, caught.value.provider_codes) == (Code.CONTAINER_NOT_FOUND, ("StoreNotFound",))
+    assert (caught.value.provider, caught.value.operation) == ("local", "local.rekey")
+    assert caught.value.__context__ is caught.value.__cause__ is None
+    fill(url)
+    for key, timeout, code in (("passphrase", 9.0, "RootKeyMalformed"), (None, 1e-9, "StoreBusy")):
+        with pytest.raises(KMSError) as caught:
+            kmsbridge_local.rekey(settings(url), key, timeout=timeout)
+        assert caught.value.provider_codes == (code,)
+    with pytest.raises(kmsbridge.InvalidRequestError) as refused:
+        kmsbridge_local.rekey(settings("memory:"))
+    assert refused.value.operation == "local.rekey"
+    assert kmsbridge_local.rekey(settings(url)).source == "file"
+    check(url)
 
 
 def test_what_has_no_key_to_replace_is_refused(url: str) -> None:

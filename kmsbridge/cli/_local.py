@@ -6,7 +6,6 @@ from typing import Protocol, cast
 
 import click
 
-from kmsbridge import KMSError
 from kmsbridge._config import resolve
 from kmsbridge._errors import invalid
 from kmsbridge._registry import provider_for
@@ -16,7 +15,7 @@ from kmsbridge.cli._output import say, say_json, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kmsbridge._driver import Provider, Settings
+    from kmsbridge._driver import Settings
 
 REKEY_SECONDS = 300.0
 """What sealing a whole store anew may take, where --timeout does not say."""
@@ -83,7 +82,7 @@ def rekey(context: click.Context, *, yes: bool) -> None:
                       remediation="Name a local store by --profile or --url.")
     settings = provider.configure(location)
     confirm("The root key of the store will be replaced", yes=yes)
-    report = _rekeyed(provider, replace, settings, REKEY_SECONDS if chosen.timeout is None else chosen.timeout)
+    report = replace(settings, timeout=REKEY_SECONDS if chosen.timeout is None else chosen.timeout)
     if chosen.json:
         say_json({
             "source": report.source, "rows": report.rows, "key_file": report.key_file,
@@ -96,17 +95,3 @@ def rekey(context: click.Context, *, yes: bool) -> None:
         say(f"The old key came from the {report.source}: put the new one there, then delete {file}, which holds it")
     elif file:
         say(f"It is in {file}")
-
-
-def _rekeyed(provider: Provider, replace: Rekey, settings: Settings, timeout: float) -> RekeyReport:
-    """Do it; a failure becomes the error that any call would have raised."""
-    failure: Exception
-    try:
-        return replace(settings, timeout=timeout)
-    except KMSError:
-        raise
-    except Exception as caught:  # the decoder knows every failure of a store
-        failure = caught
-    error = provider.decoder.decode(provider.decoder.answer(failure), operation="local.rekey")
-    error.operation = "local.rekey"
-    raise error

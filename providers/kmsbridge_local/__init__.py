@@ -44,7 +44,22 @@ async def open(settings: LocalSettings, runtime: Runtime) -> LocalDriver:
 
 
 def rekey(settings: LocalSettings, new_key: str | None = None, *, timeout: float = 300.0) -> RekeyReport:
-    """Seal a whole store anew under another root key; blocking. See `kmsbridge_local._rekey.rekey`."""
+    """Seal a whole store anew under another root key; blocking. See `kmsbridge_local._rekey.rekey`.
+
+    Raises:
+        KMSError: What any call to the store would have raised.
+    """
+    from kmsbridge._errors import KMSError
     from kmsbridge_local._rekey import rekey as replace
 
-    return replace(settings, new_key, timeout=timeout)
+    try:
+        return replace(settings, new_key, timeout=timeout)
+    except KMSError as caught:
+        error = caught
+    except Exception as caught:  # the decoder knows every failure of a store
+        error = decoder.decode(decoder.answer(caught), operation="local.rekey")
+    error.operation = "local.rekey"
+    try:
+        raise error
+    finally:
+        del error, new_key  # its traceback holds this frame
