@@ -22,7 +22,7 @@ from kmsbridge_local._rekey import rekey
 from kmsbridge_local._root_key import FILE_VARIABLE, PREFIX, VARIABLE, RootKeySource, from_text, new_root_key, to_text
 from kmsbridge_local._schema import APPLICATION_ID, MIGRATIONS
 from kmsbridge_local._secrets import SecretStore
-from kmsbridge_local._store import Store
+from kmsbridge_local._store import Store, open_store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,10 +107,24 @@ def test_files_are_private_whatever_the_umask(tmp_path: Path, umask: int) -> Non
     assert modes == dict.fromkeys(("s.db", "s.db-wal", "s.db-shm", "s.db.key"), 0o600)
 
 
-def test_a_missing_folder_is_made_private(tmp_path: Path) -> None:
-    """The folder of a store is made if it is missing, for its user alone."""
-    put(str(tmp_path / "new" / "s.db"))
-    assert stat.S_IMODE(os.stat(tmp_path / "new").st_mode) == 0o700
+def test_the_folder_of_the_default_path_is_made_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that local: has of its own is made if it is missing, for its user alone."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    with closing(open_store(configure(parse_url("local:")))) as store, store.read(soon):
+        pass
+    assert stat.S_IMODE(os.stat(tmp_path / "data" / "kmsbridge").st_mode) == 0o700
+
+
+def test_a_named_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+    """A mistyped path makes no folder, no store and no key; the error says how to make the folder."""
+    folder = tmp_path / "no" / "such"
+    settings = configure(parse_url(f"local:{folder}/s.db"))
+    with closing(open_store(settings)) as store:
+        error = refusal(lambda: SecretStore(store, 7).list(soon, None))
+    assert (error.code, error.provider_codes) == (Code.CONTAINER_NOT_FOUND, ("FolderMissing",))
+    assert error.message == f"the folder {folder} is not there"
+    assert "mkdir -m 700" in error.remediation
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("suffix", ["", ".key", "-wal", "-shm"])

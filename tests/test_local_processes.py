@@ -94,6 +94,7 @@ def crowd(url: str, writes: int) -> dict[str, str]:
 def test_of_eight_processes_that_start_at_once_one_makes_the_store(tmp_path: Path) -> None:
     """There is one key and one database, whoever was first; nothing half-made is left."""
     for attempt in range(10 if LONG else 2):
+        (tmp_path / str(attempt)).mkdir(0o700)
         url = f"local:{tmp_path}/{attempt}/s.db"
         assert len(crowd(url, 1)) == 8
         assert {"s.db", "s.db.key"} <= set(os.listdir(tmp_path / str(attempt))) <= {

@@ -132,6 +132,8 @@ class LocalSettings:
     recovery_days: int
     root_key: str | None
     """Where the root key must be held; None for environment or file, whichever has one."""
+    makes_folder: bool = False
+    """Whether a missing folder is made: for the path of ``local:`` alone, where none can be mistyped."""
     capabilities: Capabilities = CAPABILITIES
     secret_names: NativeNames = NAMES
     key_names: NativeNames = NAMES
@@ -173,7 +175,7 @@ def configure(location: Location) -> LocalSettings:
             remediation="Write a number of days without quotes, such as recovery_days = 30, or leave it out for 90.",
         )
     place = _memory(location.path) if memory else _file(location.path)
-    return LocalSettings(place, days, _root_key(location.options))
+    return LocalSettings(place, days, _root_key(location.options), makes_folder=place == _file(""))
 
 
 def _root_key(options: Mapping[str, Any]) -> str | None:

@@ -68,15 +68,17 @@ class FileDatabase:
     Args:
         path: Absolute path of the database file.
         source: Where its root key is held.
+        makes_folder: Whether a missing folder is made.
     """
 
     connections = 8
     in_memory = False
 
-    def __init__(self, path: str, source: RootKeySource) -> None:
+    def __init__(self, path: str, source: RootKeySource, *, makes_folder: bool = False) -> None:
         self.path = path
         self.folder = os.path.dirname(path)
         self.source = source
+        self._makes_folder = makes_folder
         self._found = False
 
     def identity(self) -> Hashable:
@@ -93,7 +95,7 @@ class FileDatabase:
         Raises:
             StoreError: A file is not as it must be, or not a store that can be read here.
         """
-        if not self._found:
+        if self._makes_folder and not self._found:
             make_folder(self.folder)
         check_folder(self.folder)
         if status_of(self.path) is None:

@@ -65,6 +65,8 @@ RULES = [
          remediation="Put the file back, all of it, while no program uses the store."),
     Rule("StoreNotFound", Code.CONTAINER_NOT_FOUND, sentence="there is no store at this path",
          remediation="Check the path; a store is made by the first call to it."),
+    Rule("FolderMissing", Code.CONTAINER_NOT_FOUND, sentence="the folder of the store is not there",
+         remediation="Check the path; if it is right, make the folder first: mkdir -m 700 and its path."),
     Rule("StoreCorrupt", Code.WRONG_STATE, sentence="the file of the store is damaged", remediation=_RESTORE),
     Rule("NotAStore", Code.WRONG_STATE, sentence="the file is not a store of kmsbridge",
          remediation="Name another file, or none, to start a new store."),

@@ -53,12 +53,17 @@ def _check(path: str, status: os.stat_result) -> None:
 
 
 def check_folder(folder: str) -> None:
-    """Refuse a folder in which anybody may replace files.
+    """Refuse a folder that is missing, and one in which anybody may replace files.
 
     Raises:
-        StoreError: All may write to it, and it has no sticky bit.
+        StoreError: It is not there; or all may write to it, and it has no sticky bit.
     """
-    mode = os.stat(folder).st_mode
+    try:
+        mode = os.stat(folder).st_mode
+    except FileNotFoundError:
+        mode = None
+    if mode is None:
+        raise StoreError("FolderMissing", f"the folder {folder} is not there")
     if not stat.S_ISDIR(mode):
         raise StoreError("StoreUnreadable", f"{folder} is not a folder")
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
@@ -129,7 +130,7 @@ class Table(Generic[H, V]):
         self._before = f"SELECT {columns} FROM {self._heads} WHERE name < ? ORDER BY name DESC LIMIT ?"  # noqa: S608
         self._after = f"SELECT {columns} FROM {self._heads} WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
         self._remove = f"DELETE FROM {self._heads} WHERE name = ?"  # noqa: S608
-        self._remove_due = f"DELETE FROM {self._heads} WHERE purge_at <= ?"  # noqa: S608
+        self._due = f"SELECT {columns} FROM {self._heads} WHERE purge_at <= ?"  # noqa: S608
         self._names = f"SELECT name FROM {self._heads}"  # noqa: S608
         self._put = (
             f"INSERT INTO {self._heads} ({columns}) VALUES ({_marks(head._fields)}) ON CONFLICT (name) DO UPDATE SET "  # noqa: S608
@@ -173,8 +174,10 @@ class Table(Generic[H, V]):
         transaction.connection.execute(self._remove, (head.name,))
 
     def remove_due(self, transaction: Transaction) -> None:
-        """Remove the items whose time is over."""
-        transaction.connection.execute(self._remove_due, (transaction.now,))
+        """Remove the items whose time is over. A row that was edited stays: its date is not to be believed."""
+        for row in transaction.connection.execute(self._due, (transaction.now,)).fetchall():
+            with suppress(StoreError):
+                self.remove(transaction, self._checked(transaction, row))
 
     def _checked(self, transaction: Transaction, row: tuple[Any, ...]) -> H:
         head: H = self._head(*row)

@@ -106,7 +106,8 @@ def open_store(settings: LocalSettings) -> Store:
     """The store of these settings. Touches no file yet."""
     place = settings.place
     if isinstance(place, str):
-        return Store(FileDatabase(place, RootKeySource(place, settings.root_key)))
+        source = RootKeySource(place, settings.root_key)
+        return Store(FileDatabase(place, source, makes_folder=settings.makes_folder))
     if not place.stores:
         from weakref import finalize
 
