@@ -134,7 +134,8 @@ def unseal(envelope: bytes, context: bytes, data_key: bytes, opening: Opening) -
         raise Broken
     boxes = len(envelope) - opening.size
     count = -(-boxes // (SEGMENT + TAG))
-    if not count or boxes - (count - 1) * (SEGMENT + TAG) < TAG:
+    last = boxes - (count - 1) * (SEGMENT + TAG)
+    if not count or last < TAG or (last == TAG and count > 1):  # an empty segment stands alone
         raise Broken
     with memoryview(envelope) as view:
         associated = view[: opening.size].tobytes() + context

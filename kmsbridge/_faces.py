@@ -208,6 +208,8 @@ class Keys:
     ) -> bytes:
         """Encrypt data of any size: AES-256-GCM here, under a fresh key that the backend's key wraps.
 
+        It says nothing of who sealed: under an RSA key, anybody with its public half can.
+
         Args:
             key: The name of an AES or RSA key.
             data: What is encrypted; any size that fits memory.

@@ -6,12 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmsbridge import _envelope
-from kmsbridge._aead import TAG
-from kmsbridge._ciphertext import Broken, Ciphertext, Foreign, read
+from kmsbridge._aead import TAG, Aead
+from kmsbridge._ciphertext import Broken, Ciphertext, Foreign, labels, read
 from kmsbridge._envelope import SEGMENT, read_header, seal, unseal
 from kmsbridge._errors import Code, InvalidRequestError
 from kmsbridge._keys import MAX_CONTEXT, encoded_context
@@ -173,3 +175,31 @@ def test_any_bytes_are_no_container_or_a_whole_one(data: bytes) -> None:
         except Foreign:
             continue
         assert bytes(parsed) == candidate
+
+
+def crafted(*, suite: int = 1, commitment: bytes | None = None, data: bytes = b"data") -> bytes:
+    """An envelope that is right in all but what is said, by whoever holds the data key."""
+    salt = bytes(32)
+    keys = HKDF(SHA256(), 64, salt, b"kmsbridge envelope 1").derive(DATA_KEY)
+    size = len(WRAPPED.payload).to_bytes(2, "big")
+    label = labels(WRAPPED.provider, WRAPPED.key, WRAPPED.version, WRAPPED.algorithm) + size + WRAPPED.payload
+    header = b"KMBE\x01" + bytes((suite, 1)) + label + salt + (keys[32:] if commitment is None else commitment)
+    boxes = [data[start : start + SEGMENT] for start in range(0, len(data), SEGMENT)]
+    if data and len(data) % SEGMENT == 0:
+        boxes.append(b"")
+    return header + b"".join(
+        Aead(keys[:32]).seal(number.to_bytes(11, "big") + bytes((number == len(boxes) - 1,)), box, header)
+        for number, box in enumerate(boxes)
+    )
+
+
+def test_the_commitment_the_suite_and_the_last_segment_are_looked_at() -> None:
+    """What whoever holds the data key could seal otherwise is refused, though every tag fits."""
+    assert opened(crafted()) == b"data"
+    for envelope in (crafted(commitment=bytes(32)), crafted(suite=2), crafted(data=bytes(SEGMENT))):
+        with pytest.raises(Broken):
+            opened(envelope)
+    with pytest.raises(Broken):
+        unseal(crafted(), b"", DATA_KEY[:16], read_header(crafted(), PROVIDER, KEY))
+    with pytest.raises(Broken):
+        opened(crafted()[: -(TAG + 4)] + bytes(TAG - 1))

@@ -440,3 +440,77 @@ def test_no_material_is_shown(url: str, tmp_path: Path, caplog: pytest.LogCaptur
         for form in (repr(each)[2:-1], each.hex()):
             assert form not in shown
     assert "canary" not in repr(_keys._Usable("k", "v", KeySpec.AES_256, b"canary"))
+
+
+@pytest.mark.parametrize("table", ["keys", "secrets"])
+def test_an_edited_date_destroys_nothing(tmp_path: Path, url: str, table: str) -> None:
+    """A row whose date of removal was edited is refused when it is read, and stays until it is repaired."""
+
+    def edit(date: str) -> None:
+        with closing(sqlite3.connect(f"{tmp_path}/s.db")) as raw:
+            raw.execute(f"UPDATE {table} SET purge_at = {date} WHERE name = 'a'")
+            raw.commit()
+
+    with kmsbridge.connect(url) as bridge:
+        bridge.keys.create("a", KeySpec.AES_256)
+        sealed = bridge.keys.seal("a", b"data")
+        bridge.secrets.set("a", "value")
+
+        def read() -> tuple[object, object]:
+            return bridge.keys.unseal("a", sealed), bridge.secrets.get("a").value
+
+        edit("1")
+        if table == "keys":
+            bridge.secrets.set("b", "value")
+        else:
+            bridge.keys.create("b", KeySpec.AES_256)
+        with pytest.raises(KMSError) as caught:
+            read()
+        assert caught.value.code is Code.DECRYPTION_FAILED
+        edit("NULL")
+        assert read() == (b"data", "value")
+
+
+def test_what_is_large_leaves_the_thread_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sealing, opening and hashing more than a megabyte are another thread's work under the async bridge."""
+    import asyncio
+    import threading
+
+    from kmsbridge import _envelope
+
+    threads: list[int] = []
+    for name in ("seal", "unseal"):
+        real = getattr(_envelope, name)
+
+        def noted(*arguments: object, real: Callable[..., bytes] = real) -> bytes:
+            threads.append(threading.get_ident())
+            return real(*arguments)
+
+        monkeypatch.setattr(_envelope, name, noted)
+
+    async def main() -> None:
+        async with kmsbridge.connect_async("memory:") as bridge:
+            await bridge.keys.create("k", KeySpec.AES_256)
+            data = bytes(3 << 20)
+            assert await bridge.keys.unseal("k", await bridge.keys.seal("k", data)) == data
+        assert len(threads) == 2
+        assert threading.get_ident() not in threads
+
+    asyncio.run(main())
+
+
+def test_records_that_nobody_made_are_refused_as_arguments(bridge: kmsbridge.Bridge) -> None:
+    """A Ciphertext, Signature or context with members of a wrong type is the caller's mistake."""
+    bridge.keys.create("k", KeySpec.AES_256)
+    bridge.keys.create("s", KeySpec.EC_P256)
+    good = bridge.keys.encrypt("k", b"data")
+    wrong: list[Callable[[], object]] = [
+        lambda: bridge.keys.decrypt("k", kmsbridge.Ciphertext("local", "k", 5, good.algorithm, good.payload)),  # type: ignore[arg-type]
+        lambda: bridge.keys.decrypt("k", kmsbridge.Ciphertext("local", "k", good.version, good.algorithm, None)),  # type: ignore[arg-type]
+        lambda: bridge.keys.verify("s", b"m", kmsbridge.Signature("s", "1", "ES256", None)),  # type: ignore[arg-type]
+        lambda: bridge.keys.seal("k", b"data", context=5),  # type: ignore[arg-type]
+    ]
+    for call in wrong:
+        with pytest.raises(KMSError) as caught:
+            call()
+        assert caught.value.code is Code.INVALID_ARGUMENT
