@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import ssl
 import tempfile
 import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 from azure.core.credentials import AccessToken
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest
 from azure.keyvault.secrets import SecretClient
 from azure.keyvault.secrets.aio import SecretClient as AioSecretClient
@@ -162,7 +165,14 @@ async def run_async(url: str, ca: str, target: str) -> None:
     request = f"{url}/secrets/a/?api-version={API_VERSION}"
     async with (
         kmsbridge.connect_async(target, credential=TOKEN) as bridge,
-        AioSecretClient(url, AioToken(), connection_verify=ca, verify_challenge_resource=False) as client,
+        # given ca=, the SDK reads that file again for each request; with a session of one's own it does not
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=ca))) as session,
+        AioSecretClient(
+            url,
+            AioToken(),
+            transport=AioHttpTransport(session=session, session_owner=False),
+            verify_challenge_resource=False,
+        ) as client,
     ):
         subjects: dict[str, Callable[[], Awaitable[object]]] = {
             "bridge": lambda: bridge.secrets.get("a"),

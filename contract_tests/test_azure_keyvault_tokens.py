@@ -619,3 +619,19 @@ async def test_a_name_is_taken_some_seconds_after_a_purge(
         emulator.requests.reset()
         assert (await bridge.secrets.set("a", "new")).value == "new"
     assert emulator.requests.count("SetSecret") == 2
+
+
+async def test_of_versions_made_in_one_second_the_latest_is_known(emulator: Emulator, mode: str) -> None:
+    """A vault tells whole seconds, in no order; it is asked once more, and who may not read does without."""
+    async with view(mode) as bridge:
+        for _ in range(5):
+            emulator.reset()
+            secret = [await bridge.secrets.set("a", str(number)) for number in range(4)][-1]
+            listed = [info.version async for info in bridge.secrets.versions("a")]
+            assert (len(set(listed)), listed[0]) == (4, secret.version)
+            await bridge.keys.create("k", "EC_P256")
+            key = [await bridge.keys.rotate("k") for _ in range(3)][-1]
+            keys = [each.version async for each in bridge.keys.versions("k")]
+            assert (len(set(keys)), keys[0]) == (4, key.version)
+        await bridge.secrets.update("a", enabled=False)
+        assert len([info async for info in bridge.secrets.versions("a")]) == 4

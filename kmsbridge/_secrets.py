@@ -38,7 +38,7 @@ class SecretOperations(Operations[SecretAbilities]):
                 self._need("get_version")
             native = self._about(call, name, version)
             driver = await _driver(call)
-            return self._ours(await driver.get_secret(call, native, version))
+            return replace(await driver.get_secret(call, native, version), name=name)
 
         return await self._calls.run("secrets.get", body, timeout)
 
@@ -80,7 +80,7 @@ class SecretOperations(Operations[SecretAbilities]):
                 self._checked_flag(if_absent, "if_absent"),
             )
             driver = await _driver(call)
-            return self._ours(await driver.set_secret(call, native, new))
+            return replace(await driver.set_secret(call, native, new), name=name)
 
         return await self._calls.run("secrets.set", body, timeout)
 
@@ -164,9 +164,6 @@ class SecretOperations(Operations[SecretAbilities]):
             await driver.purge_secret(call, native)
 
         return await self._calls.run("secrets.purge", body, timeout)
-
-    def _ours(self, secret: Secret) -> Secret:
-        return replace(secret, name=self._names.portable(secret.name))
 
     def _our_info(self, info: SecretInfo) -> SecretInfo:
         return replace(info, name=self._names.portable(info.name))

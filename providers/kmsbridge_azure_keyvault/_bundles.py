@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
+    from kmsbridge._model import Key, SecretInfo
+
     T = TypeVar("T")
+    V = TypeVar("V", Key, SecretInfo)
 
 VERSION = re.compile(r"[0-9a-f]{32}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,17 +27,37 @@ class Malformed(ValueError):
 
 
 class Item(NamedTuple):
-    """What secrets and keys have in common."""
+    """What secrets and keys have in common. Its times are read when they are asked for."""
 
     name: str
     version: str | None
     enabled: bool
     tags: Mapping[str, str]
-    created_at: datetime | None
-    updated_at: datetime | None
-    expires_at: datetime | None
-    deleted_at: datetime | None
-    purge_at: datetime | None
+    attributes: Mapping[str, Any]
+    node: Mapping[str, Any]
+
+    @property
+    def created_at(self) -> datetime | None:
+        return _moment(self.attributes.get("created"))
+
+    @property
+    def updated_at(self) -> datetime | None:
+        return _moment(self.attributes.get("updated"))
+
+    @property
+    def expires_at(self) -> datetime | None:
+        return _moment(self.attributes.get("exp"))
+
+    @property
+    def deleted_at(self) -> datetime | None:
+        return _moment(self.node.get("deletedDate"))
+
+    @property
+    def purge_at(self) -> datetime | None:
+        return _moment(self.node.get("scheduledPurgeDate"))
+
+    def __repr__(self) -> str:
+        return f"<Item {self.name!r}, not shown: it may hold a value>"
 
 
 def item(node: Mapping[str, Any], id_: object, asked: str | None = None, version: str | None = None) -> Item:
@@ -56,20 +79,10 @@ def item(node: Mapping[str, Any], id_: object, asked: str | None = None, version
     enabled = attributes.get("enabled")
     if not isinstance(enabled, bool):
         raise Malformed("enabled or not")
-    return Item(
-        name,
-        found[2],
-        enabled,
-        _tags(node.get("tags")),
-        _moment(attributes.get("created")),
-        _moment(attributes.get("updated")),
-        _moment(attributes.get("exp")),
-        _moment(node.get("deletedDate")),
-        _moment(node.get("scheduledPurgeDate")),
-    )
+    return Item(name, found[2], enabled, _tags(node.get("tags")), attributes, node)
 
 
-def of_version(found: Item) -> str:
+def of_version(found: Item | Key) -> str:
     """Its version, where there must be one."""
     if found.version is None:
         raise Malformed("no version")
@@ -93,6 +106,11 @@ def page(node: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> tup
     if not all(isinstance(each, dict) for each in listed):
         raise Malformed("an item is none")
     return [read(each) for each in listed], link or None
+
+
+def newest_first(found: Iterable[V], latest: str | None = None) -> list[V]:
+    """Versions by the second they were made in; of those made in one, the latest comes first if it is known."""
+    return sorted(found, key=lambda each: (each.created_at or EPOCH, each.version == latest), reverse=True)
 
 
 def text(node: Mapping[str, Any], name: str) -> str:

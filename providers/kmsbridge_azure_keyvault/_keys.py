@@ -80,12 +80,12 @@ class VaultKeys:
 
         Listings do not tell the kind. Who may not see what is deleted sees the rest.
         """
-        items: list[Item] = []
+        items: list[Key] = []
         path = cursor or "/keys"
         if not path.startswith(_DELETED):
             items, following = await self._listed(call, path)
             if following is not None:
-                return Page([_of(item, None) for item in items], following)
+                return Page(items, following)
             path = _DELETED
         try:
             deleted, following = await self._listed(call, path)
@@ -93,15 +93,15 @@ class VaultKeys:
             if not no_right(refused.answer):
                 raise
             deleted, following = [], None
-        return Page([_of(item, None) for item in [*items, *deleted]], following)
+        return Page([*items, *deleted], following)
 
     async def list_key_versions(self, call: Call, name: str, cursor: str | None) -> Page[Key]:
         """All of them, newest first. Each is looked at: listings tell neither kind nor order."""
         del cursor
         items = await self._versions(call, name)
         looks = [partial(self._look, call, name, _bundles.of_version(item)) for item in items]
-        keys = await self._vault.runtime.gather(looks)
-        return Page(sorted(keys, key=lambda key: key.created_at or _bundles.EPOCH, reverse=True))
+        latest, *keys = await self._vault.runtime.gather([partial(self._look, call, name), *looks])
+        return Page(_bundles.newest_first(keys, latest.version))
 
     async def rotate_key(self, call: Call, name: str) -> Key:
         """Append a version, unless the key is disabled: the new version would enable it."""
@@ -183,15 +183,15 @@ class VaultKeys:
             refused = error
         raise await self._missing(call, refused, name)
 
-    async def _listed(self, call: Call, path: str, asked: str | None = None) -> tuple[list[Item], str | None]:
-        def read(node: Mapping[str, Any]) -> tuple[list[Item], str | None]:
-            items, link = _bundles.page(node, lambda each: _bundles.item(each, each.get("kid"), asked))
-            return items, None if link is None else self._vault.local(link)
+    async def _listed(self, call: Call, path: str, asked: str | None = None) -> tuple[list[Key], str | None]:
+        def read(node: Mapping[str, Any]) -> tuple[list[Key], str | None]:
+            keys, link = _bundles.page(node, lambda each: _of(_bundles.item(each, each.get("kid"), asked), None))
+            return keys, None if link is None else self._vault.local(link)
 
         return await self._vault.exchange(call, "GET", path, read)
 
-    async def _versions(self, call: Call, name: str) -> list[Item]:
-        found: list[Item] = []
+    async def _versions(self, call: Call, name: str) -> list[Key]:
+        found: list[Key] = []
         path: str | None = f"/keys/{name}/versions"
         while path is not None:
             items, path = await self._listed(call, path, name)
