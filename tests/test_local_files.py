@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
 import sys
 from contextlib import closing, contextmanager
+from tempfile import TemporaryDirectory
 
 import keyring
 import pytest
@@ -28,6 +30,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+NOBODY = 65534
+"""A user and group without any rights."""
 
 
 @pytest.fixture(autouse=True)
@@ -226,7 +231,58 @@ def test_a_store_on_a_read_only_disk_can_be_read_or_is_refused(path: str) -> Non
         assert secrets.get(soon, "a", None).value == "value"
         error = refusal(lambda: secrets.set(soon, "a", NewSecret("new", None, {}, None, False)))
         assert (error.code, error.provider_codes) == (Code.ACCESS_DENIED, ("ReadOnly",))
+        assert error.message == f"the database {path} can only be read here"
     assert get(path) == "value"
+
+
+def told_to_a_plain_user(work: Callable[[], list[str]]) -> list[str]:
+    """What work returns in a child that is not root: root may read everything."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            os.write(writer, json.dumps(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="ascii") as stream:
+        told: list[str] = json.loads(stream.read())
+    os.waitpid(child, 0)
+    return told
+
+
+def test_what_this_user_may_not_open_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Database, key, folder and a home that cannot be made are told apart, each with its path."""
+    put(str(tmp_path / "s.db"))  # loads what a plain user might not be able to load
+    with TemporaryDirectory() as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        path = f"{folder}/s.db"
+        monkeypatch.setenv("XDG_DATA_HOME", f"{folder}/data")
+        home = open_store(configure(parse_url("local:")))
+
+        def work() -> list[str]:
+            put(path)
+            said = []
+            for locked in (path, f"{path}.key", folder):
+                mode = stat.S_IMODE(os.stat(locked).st_mode)
+                os.chmod(locked, 0)
+                said.append(refusal(lambda: get(path)).message)
+                os.chmod(locked, mode)
+            os.mkdir(f"{folder}/data", 0o500)
+            said.append(refusal(lambda: SecretStore(home, 7).list(soon, None)).message)
+            return said
+
+        assert told_to_a_plain_user(work) == [
+            f"the database {path} cannot be opened: Permission denied",
+            f"the root key file {path}.key cannot be opened: Permission denied",
+            f"the folder {folder} cannot be opened: Permission denied",
+            f"the folder {folder}/data/kmsbridge cannot be made: Permission denied",
+        ]
 
 
 @contextmanager
@@ -281,14 +337,15 @@ def test_a_file_is_on_disk_before_its_name_and_the_name_before_it_is_used(
 
 @pytest.mark.parametrize("size", [100, 4096, 5000, 20000])
 def test_random_bytes_are_no_store(path: str, size: int) -> None:
-    """A file of noise is damaged, never empty, and is left as it is."""
+    """A file of noise is damaged or somebody else's, never empty, and is left as it is."""
     put(path)
     noise = os.urandom(size)
     with open(path, "wb") as stream:
         stream.write(noise)
     error = refusal(lambda: get(path))
     assert (error.code, error.retry.action) == (Code.WRONG_STATE, "never")
-    assert error.provider_codes == ("StoreCorrupt",)
+    assert error.provider_codes == ("NotAStore",)
+    assert error.message == f"the database {path} is not a store of kmsbridge, or is damaged from its first bytes on"
     assert refusal(lambda: put(path)).code is Code.WRONG_STATE
     with open(path, "rb") as stream:
         assert stream.read() == noise
@@ -337,7 +394,7 @@ def test_damage_anywhere_gives_one_of_our_errors_or_the_right_value(path: str) -
         outcomes.add(what_comes(lambda: get(path)))
         for suffix in ("-wal", "-shm"):
             _files.remove(path + suffix)
-    assert outcomes >= {"value", "RowAltered", "StoreCorrupt"}
+    assert outcomes >= {"value", "RowAltered", "StoreCorrupt", "NotAStore"}
     assert outcomes <= {"value", "RowAltered", "StoreCorrupt", "StoreNewerFormat", "NotAStore"}
 
 
@@ -395,6 +452,7 @@ def test_a_full_disk_changes_nothing(path: str) -> None:
             connection.execute(f"PRAGMA max_page_count = {pages + 1}")
         error = refusal(lambda: secrets.set(soon, "a", NewSecret("x" * 60_000, None, {}, None, False)))
         assert (error.code, error.provider_codes, error.outcome) == (Code.QUOTA_EXCEEDED, ("DiskFull",), "not_applied")
+        assert error.message == f"the disk of the database {path} is full"
         assert secrets.get(soon, "a", None).value == "value"
         assert len(secrets.versions(soon, "a", None).items) == 1
         with store.pool.connection(soon) as connection:
@@ -561,7 +619,9 @@ def test_the_wrong_key_is_told_from_damage(path: str) -> None:
         stream.write(right)
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("UPDATE meta SET key_check = zeroblob(32)")
-    assert code(lambda: get(path)) == "StoreCorrupt"
+    error = refusal(lambda: get(path))
+    assert error.provider_codes == ("StoreCorrupt",)
+    assert error.message == f"the database {path} is damaged: its record of the root key does not fit"
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("DELETE FROM meta")
     assert code(lambda: get(path)) == "StoreCorrupt"

@@ -141,6 +141,8 @@ def test_a_store_that_another_process_holds_is_a_timeout(url: str) -> None:
             bridge.secrets.set("a", "new", timeout=0.3)
         assert 0.2 < time.monotonic() - started < 3
         assert (caught.value.provider_codes, caught.value.outcome) == (("StoreBusy",), "not_applied")
+        path = url.removeprefix("local:")
+        assert caught.value.message == f"others held the database {path} for as long as the call had time"
         assert bridge.secrets.get("a").value == "value"
         other.rollback()
         other.close()

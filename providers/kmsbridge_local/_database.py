@@ -10,7 +10,16 @@ from urllib.parse import quote
 
 from kmsbridge_local._box import subkey
 from kmsbridge_local._errors import StoreError
-from kmsbridge_local._files import check_folder, folder_lock, make_folder, publish, remove, status_of, write_new
+from kmsbridge_local._files import (
+    check_access,
+    check_folder,
+    folder_lock,
+    make_folder,
+    publish,
+    remove,
+    status_of,
+    write_new,
+)
 from kmsbridge_local._root_key import RootKeySource, new_root_key
 from kmsbridge_local._schema import APPLICATION_ID, migrate
 
@@ -45,7 +54,7 @@ class Stored(NamedTuple):
             StoreError: What is stored is damaged, and so says nothing of any key.
         """
         if hashlib.sha256(self.salt + self.key_check).digest() != self.checksum:
-            raise StoreError("StoreCorrupt", "the record of the store's root key is damaged")
+            raise StoreError("StoreCorrupt", "its record of the root key does not fit")
         return self == Stored.of(root_key, self.salt)
 
 
@@ -53,7 +62,7 @@ def stored(connection: sqlite3.Connection) -> Stored:
     """What the database says of its root key."""
     row = connection.execute("SELECT salt, key_check, checksum FROM meta").fetchone()
     if row is None or not all(isinstance(column, bytes) for column in row):
-        raise StoreError("StoreCorrupt", "the record of the store's root key is gone")
+        raise StoreError("StoreCorrupt", "its record of the root key is gone")
     return Stored(*row)
 
 
@@ -82,10 +91,10 @@ class FileDatabase:
         self._found = False
 
     def identity(self) -> Hashable:
-        """Device and inode of the file; None while there is none."""
+        """Device and inode of the file; None while there is none, or none can be seen: `connect` says why."""
         try:
             status = os.lstat(self.path)
-        except FileNotFoundError:
+        except OSError:
             return None
         return status.st_dev, status.st_ino
 
@@ -94,6 +103,8 @@ class FileDatabase:
 
         Raises:
             StoreError: A file is not as it must be, or not a store that can be read here.
+            OSError: A file or the folder cannot be opened.
+            sqlite3.Error: What the database is or has is not as it must be.
         """
         if self._makes_folder and not self._found:
             make_folder(self.folder)
@@ -102,8 +113,9 @@ class FileDatabase:
             if self._found:
                 raise StoreError("StoreMissing", f"{self.path} was there and is gone")
             self._make(time_left)
-        for suffix in ("-wal", "-shm"):
-            status_of(self.path + suffix)
+        for file in (self.path, f"{self.path}-wal", f"{self.path}-shm"):
+            if status_of(file) is not None:
+                check_access(file, os.R_OK)
         connection = _opened(self.path, time_left)
         try:
             migrate(connection, self.path)
@@ -163,6 +175,8 @@ class FileDatabase:
 class MemoryDatabase:
     """A store in memory, under a root key that nobody ever sees."""
 
+    path = "in memory"
+    """What an error says of it."""
     connections = 1
     in_memory = True
 

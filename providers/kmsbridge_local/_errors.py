@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
+from contextlib import contextmanager
 
 from kmsbridge._decode import Answer, Decoder, Phase, Reading, Rule, read_json
 from kmsbridge._errors import Code, Outcome, RetryAction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
 _NEVER = RetryAction.NEVER
@@ -60,7 +63,7 @@ RULES = [
     Rule("ReadOnly", Code.ACCESS_DENIED, sentence="the store can only be read here",
          remediation="Make its file and its folder writable for this user."),
     Rule("StoreUnreadable", Code.ACCESS_DENIED, sentence="the store cannot be opened",
-         remediation="Check that the path leads to a file, in a folder that this user may read and write."),
+         remediation="Check that the path leads to a file, and that this user may read and write it and its folder."),
     Rule("StoreMissing", Code.CONTAINER_NOT_FOUND, sentence="the file of the store is gone",
          remediation="Put the file back, all of it, while no program uses the store."),
     Rule("StoreNotFound", Code.CONTAINER_NOT_FOUND, sentence="there is no store at this path",
@@ -69,7 +72,7 @@ RULES = [
          remediation="Check the path; if it is right, make the folder first: mkdir -m 700 and its path."),
     Rule("StoreCorrupt", Code.WRONG_STATE, sentence="the file of the store is damaged", remediation=_RESTORE),
     Rule("NotAStore", Code.WRONG_STATE, sentence="the file is not a store of kmsbridge",
-         remediation="Name another file, or none, to start a new store."),
+         remediation="Name another file, or none, to start a new store; if it was a store, restore it from a backup."),
     Rule("StoreNewerFormat", Code.UNSUPPORTED, sentence="the store was written by a newer kmsbridge",
          remediation="Update kmsbridge."),
     Rule("RowAltered", Code.DECRYPTION_FAILED, sentence="a row of the store does not fit its seal",
@@ -118,7 +121,7 @@ _SQLITE = {
     19: "StoreCorrupt",
     20: "StoreCorrupt",
     23: "StoreUnreadable",
-    26: "StoreCorrupt",
+    26: "NotAStore",
 }
 """Primary result codes of SQLite, https://sqlite.org/rescode.html."""
 _OS = {
@@ -127,6 +130,16 @@ _OS = {
     errno.EROFS: "ReadOnly",
     errno.EIO: "DiskFailure",
 }
+_NAMED = {
+    "StoreBusy": "others held {} for as long as the call had time",
+    "DiskFull": "the disk of {} is full",
+    "DiskFailure": "the disk of {} failed",
+    "ReadOnly": "{} can only be read here",
+    "StoreUnreadable": "{} cannot be opened",
+    "StoreCorrupt": "{} is damaged",
+    "NotAStore": "{} is not a store of kmsbridge, or is damaged from its first bytes on",
+}
+"""What is said of a file, by the code of what SQLite or the system says."""
 
 
 class StoreError(Exception):
@@ -163,14 +176,71 @@ def answer(failure: Exception) -> Answer | None:
         return Answer(text=_Said(failure.code, failure.sentence), exception=failure.__cause__)
     if isinstance(failure, TimeoutError):  # raised before anything is written
         return Answer(text="StoreBusy", phase=Phase.SENT)
+    code = _code(failure)
+    return None if code is None else Answer(text=code, exception=failure)
+
+
+def _code(failure: Exception) -> str | None:
+    """The code for what SQLite or the file system says; None for anything else."""
     code = None
-    if isinstance(number := getattr(failure, "sqlite_errorcode", None), int):
+    if isinstance(failure, TimeoutError):
+        code = "StoreBusy"
+    elif isinstance(number := getattr(failure, "sqlite_errorcode", None), int):
         code = _SQLITE.get(number & 0xFF)
     elif type(failure).__module__ == "sqlite3" or isinstance(failure, UnicodeDecodeError):
         code = "StoreCorrupt"  # text in the file that is not UTF-8, which Python finds and not SQLite
     elif isinstance(failure, OSError):
         code = _OS.get(failure.errno or 0, "StoreUnreadable")
-    return None if code is None else Answer(text=code, exception=failure)
+    return code
+
+
+@contextmanager
+def naming(database: str) -> Iterator[None]:
+    """Let what SQLite or the file system says of a store name the file, and the reason where one is known.
+
+    Args:
+        database: The path of its database file.
+
+    Raises:
+        StoreError: In place of their exceptions, which are its cause. Any other goes on as it is.
+    """
+    try:
+        yield
+    except Exception as caught:  # any other than theirs is raised as it is
+        failure = caught
+    else:
+        return
+    try:
+        raise _named(failure, database)
+    finally:
+        del failure  # its traceback holds this frame
+
+
+def _named(failure: Exception, database: str) -> Exception:
+    if isinstance(failure, StoreError):
+        if failure.code == "StoreCorrupt" and failure.sentence is not None and database not in failure.sentence:
+            failure.sentence = f"the database {database} is damaged: {failure.sentence}"
+        return failure
+    code = _code(failure)
+    if code is None:
+        return failure
+    error = StoreError(code, _sentence(code, failure, database))
+    error.__cause__ = failure
+    return error
+
+
+def _sentence(code: str, failure: Exception, database: str) -> str:
+    file, number = getattr(failure, "filename", None), getattr(failure, "errno", None)
+    if not isinstance(file, str):
+        file = database
+    kinds = {
+        database: "database",
+        os.path.dirname(database): "folder",
+        f"{database}.key": "root key file",
+        f"{database}.key.new": "new root key file",
+    }
+    sentence = _NAMED[code].format(f"the {kinds.get(file, 'file')} {file}")
+    return f"{sentence}: {os.strerror(number)}" if isinstance(number, int) else sentence
 
 
 def read(said: Answer) -> Reading:

@@ -6,6 +6,7 @@ file drops the locks that SQLite holds on it in this process.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -57,6 +58,7 @@ def check_folder(folder: str) -> None:
 
     Raises:
         StoreError: It is not there; or all may write to it, and it has no sticky bit.
+        PermissionError: This user may not look into it.
     """
     try:
         mode = os.stat(folder).st_mode
@@ -68,13 +70,36 @@ def check_folder(folder: str) -> None:
         raise StoreError("StoreUnreadable", f"{folder} is not a folder")
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         raise StoreError("FolderOpenToOthers", f"anybody may replace files in {folder} (mode {stat.S_IMODE(mode):04o})")
+    check_access(folder, os.X_OK)
+
+
+def check_access(path: str, mode: int) -> None:
+    """Refuse what SQLite could not open either: it does not say which file, nor why.
+
+    Raises:
+        PermissionError: This user has not these permissions.
+    """
+    if not os.access(path, mode):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder of mode 0700 if it is missing."""
-    if not os.path.isdir(folder):
+    """Make a folder of mode 0700 if it is missing.
+
+    Raises:
+        StoreError: It cannot be made.
+    """
+    if os.path.isdir(folder):
+        return
+    try:
         os.makedirs(folder, 0o700, exist_ok=True)
         sync_folder(os.path.dirname(folder))
+    except OSError as error:
+        failure = error
+    else:
+        return
+    reason = os.strerror(failure.errno or 0)
+    raise StoreError("StoreUnreadable", f"the folder {folder} cannot be made: {reason}") from failure
 
 
 @contextmanager

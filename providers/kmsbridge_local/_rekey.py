@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kmsbridge._errors import invalid
 from kmsbridge_local._database import FileDatabase, Stored, keep
-from kmsbridge_local._errors import StoreError
+from kmsbridge_local._errors import StoreError, naming
 from kmsbridge_local._files import folder_lock, status_of
 from kmsbridge_local._root_key import RootKeySource, from_text, new_root_key, to_text
 from kmsbridge_local._rows import KEYS, SECRETS, Keys
@@ -67,28 +67,29 @@ def rekey(settings: LocalSettings, new_key: str | None = None, *, timeout: float
 
     source = RootKeySource(settings.place, settings.root_key)
     root_key = new_root_key() if new_key is None else from_text(new_key, "the argument")
-    if status_of(settings.place) is None:
-        raise StoreError("StoreNotFound", f"there is no store at {settings.place}")
-    database = FileDatabase(settings.place, source)
-    store = Store(database)
-    try:
-        with store.read(time_left):  # finishes an earlier rekey, which needs the lock of the folder itself
-            pass
-        with folder_lock(database.folder, time_left):
-            with store.write(time_left) as transaction:
-                if transaction.keys.stored.fits(root_key):
-                    raise StoreError("RootKeyUnchanged")
-                record = Stored.of(root_key, os.urandom(len(transaction.keys.stored.salt)))
-                keys = Keys(root_key, record)
-                rows = sum(table.reseal(transaction, keys) for table in (SECRETS, KEYS))
-                keep(transaction.connection, record)
-                source.announce(root_key)
-            holder = store.source
-            installed = source.install(holder, root_key)
-        with store.pool.connection(time_left) as connection, suppress(sqlite3.Error):
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # what is sealed with the old key goes
-    finally:
-        store.close()
+    with naming(settings.place):
+        if status_of(settings.place) is None:
+            raise StoreError("StoreNotFound", f"there is no store at {settings.place}")
+        database = FileDatabase(settings.place, source)
+        store = Store(database)
+        try:
+            with store.read(time_left):  # finishes an earlier rekey, which needs the lock of the folder itself
+                pass
+            with folder_lock(database.folder, time_left):
+                with store.write(time_left) as transaction:
+                    if transaction.keys.stored.fits(root_key):
+                        raise StoreError("RootKeyUnchanged")
+                    record = Stored.of(root_key, os.urandom(len(transaction.keys.stored.salt)))
+                    keys = Keys(root_key, record)
+                    rows = sum(table.reseal(transaction, keys) for table in (SECRETS, KEYS))
+                    keep(transaction.connection, record)
+                    source.announce(root_key)
+                holder = store.source
+                installed = source.install(holder, root_key)
+            with store.pool.connection(time_left) as connection, suppress(sqlite3.Error):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # what is sealed with the old key goes
+        finally:
+            store.close()
     key_file = source.file if os.path.exists(source.file) else source.next_file
     return RekeyReport(
         holder, rows, None if holder == "keyring" else key_file, None if installed else to_text(root_key)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from kmsbridge_local._database import FileDatabase, MemoryDatabase, stored
+from kmsbridge_local._errors import naming
 from kmsbridge_local._pool import Pool
 from kmsbridge_local._root_key import RootKeySource
 from kmsbridge_local._rows import KEYS, SECRETS, Keys
@@ -44,8 +45,16 @@ class Store:
 
     @contextmanager
     def read(self, time_left: TimeLeft) -> Iterator[Transaction]:
-        """A transaction that sees one state of the store."""
-        with self.pool.connection(time_left) as connection, self._begun(connection, "BEGIN", time_left) as keys:
+        """A transaction that sees one state of the store.
+
+        Raises:
+            StoreError: The store cannot be used; every failure names its file.
+        """
+        with (
+            naming(self.database.path),
+            self.pool.connection(time_left) as connection,
+            self._begun(connection, "BEGIN", time_left) as keys,
+        ):
             yield Transaction(connection, keys, _now())
 
     @contextmanager
@@ -53,22 +62,28 @@ class Store:
         """A transaction that is on disk when this ends, or has changed nothing.
 
         Raises:
-            TimeoutError: Other threads wrote until the deadline.
-            sqlite3.OperationalError: Other processes did (``SQLITE_BUSY``).
+            StoreError: The store cannot be used, or other threads or processes wrote until the deadline.
         """
+        with (
+            naming(self.database.path),
+            self._turn(time_left),
+            self.pool.connection(time_left) as connection,
+            self._begun(connection, "BEGIN IMMEDIATE", time_left) as keys,
+        ):
+            transaction = Transaction(connection, keys, _now())
+            for table in (SECRETS, KEYS):
+                table.remove_due(transaction)
+            yield transaction
+            time_left()  # whoever asked has given up: leave no change that nobody will hear of
+
+    @contextmanager
+    def _turn(self, time_left: TimeLeft) -> Iterator[None]:
+        """This thread is the one of this process that writes."""
         writing = self.pool.writing
         if not writing.acquire(timeout=time_left()):
             raise TimeoutError
         try:
-            with (
-                self.pool.connection(time_left) as connection,
-                self._begun(connection, "BEGIN IMMEDIATE", time_left) as keys,
-            ):
-                transaction = Transaction(connection, keys, _now())
-                for table in (SECRETS, KEYS):
-                    table.remove_due(transaction)
-                yield transaction
-                time_left()  # whoever asked has given up: leave no change that nobody will hear of
+            yield
         finally:
             writing.release()
 
