@@ -285,6 +285,23 @@ def test_what_this_user_may_not_open_is_named_with_the_reason(tmp_path: Path, mo
         ]
 
 
+def test_a_store_in_a_read_only_folder_cannot_be_read(tmp_path: Path) -> None:
+    """SQLite's log cannot be made beside it; the error says so of the file, as the documentation does."""
+    put(str(tmp_path / "s.db"))  # as above
+    with TemporaryDirectory() as folder:
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+
+        def work() -> list[str]:
+            put(f"{folder}/s.db")
+            os.chmod(folder, 0o500)
+            said = refusal(lambda: get(f"{folder}/s.db")).message
+            os.chmod(folder, 0o700)
+            return [said]
+
+        assert told_to_a_plain_user(work) == [f"the database {folder}/s.db can only be read here"]
+
+
 @contextmanager
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """What is synced, linked and replaced meanwhile, by the last part of each path."""
