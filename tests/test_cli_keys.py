@@ -55,6 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("KMSBRIDGE_PROFILE", f"local:{tmp_path}/store/s.db")
     monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "store").mkdir(0o700)
     (tmp_path / "files").mkdir()
     monkeypatch.chdir(tmp_path / "files")
     yield tmp_path / "files"
