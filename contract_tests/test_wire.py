@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-TIMEOUT = 0.4
+TIMEOUT = 0.6
 """Seconds for a request that hangs; the server would let it hang for ten."""
 CANARY = "canary-7f3a"
 

@@ -166,8 +166,10 @@ def aio(authority: Authority) -> Aio:
     @asynccontextmanager
     async def opened() -> AsyncIterator[AsyncWire]:
         wire = AsyncWire(ca=authority.file)
-        yield wire
-        await wire.close()
+        try:
+            yield wire
+        finally:
+            await wire.close()
 
     def run(body: Callable[[AsyncWire], Awaitable[None]]) -> None:
         async def main() -> None:
@@ -296,7 +298,7 @@ def test_failures(
 ) -> None:
     """What breaks is azure-core's error for that phase, with our answer on it, after one request, in both modes."""
     request = HttpRequest("PUT", f"{vault.host}/{fault}?api-version=7.6", json={"value": "s3cret"})
-    options: dict[str, Any] = {"connection_timeout": 0.2, "read_timeout": 0.2}
+    options: dict[str, Any] = {"connection_timeout": 0.7, "read_timeout": 0.3}
     with pytest.raises(AzureError) as caught:
         secrets(vault, wire).send_request(request, **options)
     check(caught.value, kind, phase, status)
@@ -337,23 +339,23 @@ def test_one_deadline_for_all(vault: Vault, wire: Wire, aio: Aio) -> None:
     """`within` bounds all requests of one SDK call together: challenge, token and the call itself. In both modes."""
 
     def slow(head: bytes, body: bytes) -> bytes:
-        time.sleep(0.3)
+        time.sleep(0.8)
         return vault._secrets(head, body)
 
     vault.answers["secrets"] = slow
     started = time.monotonic()
-    with within(0.5), pytest.raises(ServiceResponseTimeoutError):
+    with within(1.2), pytest.raises(ServiceResponseTimeoutError):
         secrets(vault, wire).get_secret("a")
-    assert 0.5 <= time.monotonic() - started < 2.5
+    assert 1.2 <= time.monotonic() - started < 3.2
 
     async def body(wire: AsyncWire) -> None:
         client = aio_secrets(vault, wire)
         started = time.monotonic()
-        with within(0.5):
+        with within(1.2):
             await client.get_secret("a")  # the challenge is known by now
             with pytest.raises(ServiceResponseTimeoutError):
                 await client.get_secret("a")
-        assert 0.5 <= time.monotonic() - started < 2.5
+        assert 1.2 <= time.monotonic() - started < 3.2
 
     aio(body)
 
