@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
     from typing import Any
 
+    from kmsbridge.emulation import Failure
+
 # A connection that a failure below HTTP has broken may reach the garbage collector before it is closed.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
-
-    from kmsbridge.emulation import Failure
 
 CANARY = Canary()
 
