@@ -334,7 +334,7 @@ async def test_the_chain_tells_which_and_why_not(
     assert health.identity.credential == "AzureCliCredential"
     (line,) = [record.getMessage() for record in caplog.records if record.name == "kmsbridge"]
     assert line.startswith(f"new token from AzureCliCredential (tenant {TENANT}, ")
-    for name in ("EnvironmentCredential", "WorkloadIdentityCredential", "ManagedIdentityCredential"):
+    for name in ("EnvironmentCredential", "ManagedIdentityCredential"):
         assert f"; not from {name}: " in line
 
 
