@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from contract_tests.keyvault_emulator import emptied, url
 from kmsbridge.contract import Backend, Harness, KeysContract, SecretsContract
-from kmsbridge_azure_keyvault._config import MANAGED_HSM, VAULT
+from kmsbridge_azure_keyvault._abilities import MANAGED_HSM, VAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,10 +20,11 @@ from kmsbridge._decode import Phase, Refused
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, drive
 from kmsbridge._wire import within
 from kmsbridge_azure_keyvault import _credentials, _tokens
+from kmsbridge_azure_keyvault._asking import Asking, AsyncAsking
 from kmsbridge_azure_keyvault._config import Given, Login
 from kmsbridge_azure_keyvault._credentials import Source
 from kmsbridge_azure_keyvault._errors import decoder
-from kmsbridge_azure_keyvault._tokens import Asking, AsyncAsking, Tokens, tokens_of
+from kmsbridge_azure_keyvault._tokens import Tokens, tokens_of
 
 SCOPE = ("https://vault.azure.net/.default",)
 

@@ -9,7 +9,7 @@ from kmsbridge._decode import Refused
 from kmsbridge._errors import invalid
 from kmsbridge._model import Page, Secret, SecretInfo
 from kmsbridge_azure_keyvault import _bundles, _findings
-from kmsbridge_azure_keyvault._config import MARKER
+from kmsbridge_azure_keyvault._abilities import MARKER
 from kmsbridge_azure_keyvault._waiting import until_there
 
 TYPE_CHECKING = False

@@ -17,11 +17,9 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 from weakref import WeakSet, WeakValueDictionary
 
-from azure.core.credentials import AccessToken
-
 from kmsbridge._decode import CODE, Answer, Phase, Refused, copied
 from kmsbridge._errors import Identity
-from kmsbridge._runtime import BLOCKING, SingleFlight, drive
+from kmsbridge._runtime import SingleFlight
 from kmsbridge._wire._request import time_left
 from kmsbridge_azure_keyvault._config import Given
 from kmsbridge_azure_keyvault._credentials import Source
@@ -29,9 +27,6 @@ from kmsbridge_azure_keyvault._errors import decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
     from kmsbridge._runtime import Runtime
@@ -110,7 +105,7 @@ class Tokens:
     async def _fetched(self, runtime: Runtime, key: _Key) -> _Held | None:
         """A new token; None where our own time is over, which is nobody else's failure."""
         scopes, tenant, claims, revocable = key
-        options = _options(claims, tenant, revocable)
+        options = request_options(claims, tenant, revocable)
         old = self._held.get(key)
         if old is not None and time.time() < old.again:
             return old  # somebody was faster than our look at what is held
@@ -180,87 +175,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-# -- as the SDK asks for them -----------------------------------------------------------
-
-
-class Asking:
-    """The credential of a sync client. Its `who` is whom the last token was for.
-
-    The SDK asks by `get_token_info`; its types want `get_token`, which older ones asked by.
-    """
-
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
-        self.who: Identity | None = None
-
-    def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """As azure-core has it."""
-        held = drive(self._tokens.get(BLOCKING, scopes, options or {}))
-        self.who = held.who
-        return held.token
-
-    def get_token(
-        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, enable_cae: bool = False, **_: Any
-    ) -> AccessToken:
-        """As azure-core has it."""
-        token = self.get_token_info(*scopes, options=_options(claims, tenant_id, enable_cae))
-        return AccessToken(token.token, token.expires_on)
-
-    def close(self) -> None:
-        """Nothing: the tokens are the process's."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        pass
-
-
-class AsyncAsking:
-    """The credential of an async client."""
-
-    def __init__(self, tokens: Tokens, runtime: Runtime) -> None:
-        self._tokens = tokens
-        self._runtime = runtime
-        self.who: Identity | None = None
-
-    async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """As azure-core has it."""
-        held = await self._tokens.get(self._runtime, scopes, options or {})
-        self.who = held.who
-        return held.token
-
-    async def get_token(
-        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, enable_cae: bool = False, **_: Any
-    ) -> AccessToken:
-        """As azure-core has it."""
-        token = await self.get_token_info(*scopes, options=_options(claims, tenant_id, enable_cae))
-        return AccessToken(token.token, token.expires_on)
-
-    async def close(self) -> None:
-        """Nothing: the tokens are the process's."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        pass
-
-
-def _options(claims: str | None, tenant: str | None, revocable: bool) -> TokenRequestOptions:
-    options: TokenRequestOptions = {"enable_cae": revocable}
-    if tenant:
-        options["tenant_id"] = tenant
-    if claims:
-        options["claims"] = claims
-    return options
-
-
 # -- what is told of a token ------------------------------------------------------------
 
 
@@ -293,3 +207,13 @@ def _tell(who: Identity, earlier: tuple[Try, ...]) -> None:
 def _left() -> float | None:
     left = time_left()
     return None if left == math.inf else max(left, 0.0)
+
+
+def request_options(claims: str | None, tenant: str | None, revocable: bool) -> TokenRequestOptions:
+    """What is asked for beside the scopes, without what is not."""
+    options: TokenRequestOptions = {"enable_cae": revocable}
+    if tenant:
+        options["tenant_id"] = tenant
+    if claims:
+        options["claims"] = claims
+    return options

@@ -21,8 +21,9 @@ from azure.core.rest import HttpRequest
 from kmsbridge._decode import Answer, Phase, Refused, request_ids
 from kmsbridge._runtime import BlockingRuntime, SingleFlight
 from kmsbridge._wire import answer_of, azure_transport, open_wire, within
+from kmsbridge_azure_keyvault._asking import Asking, AsyncAsking
 from kmsbridge_azure_keyvault._credentials import SILENT
-from kmsbridge_azure_keyvault._tokens import Asking, AsyncAsking, tokens_of
+from kmsbridge_azure_keyvault._tokens import tokens_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
