@@ -201,6 +201,7 @@ class AsyncioRuntime:
                 raise NotStarted
             return await done
         finally:
+            job.cancel()  # one that has not started never will
             done.cancel()  # nobody is left to hear of it
 
     async def gather(self, makers: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:

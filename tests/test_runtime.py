@@ -710,6 +710,8 @@ def test_a_full_pool_does_not_outlast_the_deadline(monkeypatch: pytest.MonkeyPat
         abandoned = asyncio.ensure_future(runtime.in_thread(lambda: ran.append("abandoned")))
         await asyncio.sleep(0)
         abandoned.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await abandoned
         release.set()
         assert await first == "done"
         assert await runtime.in_thread(threading.get_ident) != threading.get_ident()
