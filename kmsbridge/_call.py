@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kmsbridge._decode import Decoder
     from kmsbridge._driver import Driver
-    from kmsbridge._errors import Resource
+    from kmsbridge._errors import RateLimit, Resource
     from kmsbridge._registry import Hold
     from kmsbridge._runtime import Runtime
 
@@ -43,8 +43,8 @@ class Call:
     """
 
     __slots__ = (
-        "_deadline", "_hold", "applied", "attempts", "identity", "native", "operation", "request_ids", "resource",
-        "started",
+        "_deadline", "_hold", "applied", "attempts", "identity", "native", "operation", "rate_limit",
+        "request_ids", "resource", "started",
     )  # fmt: skip
 
     def __init__(self, operation: str, resource: Resource | None, timeout: float, hold: Hold | None = None) -> None:
@@ -57,6 +57,8 @@ class Call:
         """Requests made; a driver whose SDK makes more than one adds them."""
         self.request_ids: dict[str, str] = {}
         """Of the last answer, by header; a driver fills them in."""
+        self.rate_limit: RateLimit | None = None
+        """What the last answer said of the limit on requests; a driver fills it in."""
         self.identity: Identity | None = None
         """Who we were to the backend; a driver that knows fills it in."""
         self.native: str | None = None
@@ -213,10 +215,10 @@ class Calls:
     def _emit(self, call: Call, error: KMSError | None) -> None:
         assert self._on_event is not None
         elapsed = monotonic() - call.started
-        code, ids = None, call.request_ids
+        code, ids, limit = None, call.request_ids, call.rate_limit
         if error is not None:
-            code, ids = error.code, {**ids, **error.request_ids}
-        emit(self._on_event, Event(self.provider, call.operation, code, call.attempts, elapsed, ids))
+            code, ids, limit = error.code, {**ids, **error.request_ids}, error.rate_limit or limit
+        emit(self._on_event, Event(self.provider, call.operation, code, call.attempts, elapsed, ids, limit))
 
     async def close(self) -> None:
         """Let go of the driver; later calls are refused."""

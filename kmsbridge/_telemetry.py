@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kmsbridge._errors import Code
+    from kmsbridge._errors import Code, RateLimit
 
 
 class Event(NamedTuple):
@@ -23,6 +23,8 @@ class Event(NamedTuple):
     elapsed: float
     """Seconds."""
     request_ids: Mapping[str, str]
+    rate_limit: RateLimit | None = None
+    """What the last answer said of the limit on requests; None where the backend says nothing of it."""
 
 
 def emit(hook: Callable[[Event], object], event: Event) -> None:
