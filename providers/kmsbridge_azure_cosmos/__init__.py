@@ -1,0 +1,1 @@
+"""Azure Cosmos DB under a customer-managed key."""
