@@ -17,7 +17,7 @@ LAYERS = [
     {"_secrets", "_keys", "_operations", "_envelope"},
     {"_call"},
     {"_registry", "a provider"},
-    {"_wire", "_driver", "_retry", "_gate", "_cache", "_telemetry"},
+    {"_wire", "_driver", "_retry", "_gate", "_cache", "_telemetry", "_broken_connections"},
     {"_decode", "_runtime", "_model", "_names", "_config", "_ciphertext", "_aead"},
     {"_errors", "emulation"},
 ]
