@@ -18,7 +18,6 @@ from kmsbridge._errors import (
     TAXONOMY,
     Cause,
     Code,
-    ErrorFields,
     Fault,
     FieldError,
     Identity,
@@ -54,6 +53,10 @@ class Phase(StrEnum):
     BODY = "body"
 
 
+_BEFORE_SEND, _NOT_SENT, _NEVER = Phase.BEFORE_SEND, Outcome.NOT_SENT, RetryAction.NEVER
+"""Python 3.11 looks up a member of an enumeration slowly, and every error needs these."""
+
+
 class Answer(NamedTuple):
     """What came back, raw: of a request, or of an SDK that hides it."""
 
@@ -83,10 +86,19 @@ class Answer(NamedTuple):
 
     def json(self) -> object:
         """The body as JSON; None if it is not."""
+        body = self.body[:MAX_BODY]
+        if not body:
+            return None
         import json
 
-        body = self.body[:MAX_BODY]
-        try:
+        try:  # most bodies are UTF-8, which `json` would find out slowly
+            return json.loads(body.decode())
+        except UnicodeDecodeError:
+            pass
+        except (ValueError, RecursionError):
+            if b"\0" not in body and not body.startswith(b"\xef\xbb\xbf"):
+                return None
+        try:  # UTF-16, UTF-32, or with a byte order mark
             return json.loads(body)
         except UnicodeDecodeError:
             pass
@@ -276,37 +288,29 @@ class Decoder:
                 rule.limit if rule.limit is not None or plain else retry.limit,
                 rule.min_delay if rule.min_delay is not None else 0.0 if plain else retry.min_delay,
             )
-        outcome = rule.outcome or meaning.outcome
-        if answer.phase is Phase.BEFORE_SEND:
-            outcome = Outcome.NOT_SENT
-        fields: ErrorFields = {
-            "provider": self.provider,
-            "provider_codes": tuple([code for code in reading.codes if copied(code, CODE) is not None]),
-            "http_status": answer.status,
-            "retry": retry,
-            "outcome": outcome,
-            "fault": rule.fault or meaning.fault,
-            "remediation": rule.remediation or meaning.remediation,
-            "doc_url": rule.doc_url,
-            "rate_limit": reading.rate_limit,
-        }
+        error = error_for(rule.code, reading.sentence or rule.sentence)
+        error.provider = self.provider
+        error.provider_codes = tuple([code for code in reading.codes if copied(code, CODE) is not None])
+        error.http_status = answer.status
+        error.retry = retry
+        error.outcome = _NOT_SENT if answer.phase is _BEFORE_SEND else rule.outcome or meaning.outcome
+        error.fault = rule.fault or meaning.fault
+        error.remediation = rule.remediation or meaning.remediation
+        error.doc_url = rule.doc_url
+        error.rate_limit = reading.rate_limit
         if reading.sub_status is not None and 0 < reading.sub_status < 1_000_000:
-            fields["sub_status"] = reading.sub_status
+            error.sub_status = reading.sub_status
         if reading.fields:
-            fields["fields"] = tuple([field for field in reading.fields if copied(field.path, PATH) is not None])
+            error.fields = tuple([field for field in reading.fields if copied(field.path, PATH) is not None])
         if reading.identity is not None:
-            fields["identity"] = Identity(*[copied(part, CODE) for part in reading.identity])
-        ids = {
-            n: v for n, v in reading.request_ids.items() if copied(n, CODE) is not None and copied(v, CODE) is not None
-        }
-        if ids := ids or request_ids(answer):
-            fields["request_ids"] = ids
-        if retry.action is not RetryAction.NEVER:
+            error.identity = Identity(*[copied(part, CODE) for part in reading.identity])
+        error.request_ids = _ids(reading.request_ids) or request_ids(answer)
+        if retry.action is not _NEVER:
             wait = reading.retry_after
-            fields["retry_after"] = wait if wait is not None and 0 <= wait <= MAX_WAIT else retry_after(answer)
+            error.retry_after = wait if wait is not None and 0 <= wait <= MAX_WAIT else retry_after(answer)
         if answer.exception is not None:
-            fields["causes"] = causes_of(answer.exception)
-        return error_for(rule.code, reading.sentence or rule.sentence, **fields)
+            error.causes = causes_of(answer.exception)
+        return error
 
     def _rule(self, answer: Answer, reading: Reading, operation: str | None) -> Rule:
         codes = [self._fold(code) for code in reading.codes]
@@ -388,11 +392,12 @@ _REQUEST_IDS = frozenset(
 
 def request_ids(answer: Answer) -> dict[str, str]:
     """The request ids in the headers of an answer."""
-    found = {}
-    for key, value in answer.headers:
-        if (name := key.lower()) in _REQUEST_IDS and copied(value, CODE) is not None:
-            found[name] = value
-    return found
+    return _ids({name: value for key, value in answer.headers if (name := key.lower()) in _REQUEST_IDS})
+
+
+def _ids(found: Mapping[str, str]) -> dict[str, str]:
+    """Those that look like request ids, under names that look like names."""
+    return {n: v for n, v in found.items() if copied(n, CODE) is not None and copied(v, CODE) is not None}
 
 
 def read_json(answer: Answer) -> Reading:

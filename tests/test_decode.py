@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import pickle
-import pkgutil
 import re
 import socket
 import ssl
@@ -20,6 +18,7 @@ from hypothesis import strategies as st
 from kmsbridge import Category, Code, Fault, FieldError, Identity, KMSError, Outcome, RateLimit, RetryAction
 from kmsbridge import _decode as decode
 from kmsbridge._decode import Answer, Decoder, Phase, Reading, Refused, Rule
+from kmsbridge._registry import provider_for, schemes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -557,9 +556,8 @@ def _everything(error: KMSError) -> str:
 
 
 def _decoders() -> list[Decoder]:
-    modules = [found.name for found in pkgutil.iter_modules() if found.name.startswith("kmsbridge_")]
-    providers = [importlib.import_module(name) for name in sorted(modules) if name != "kmsbridge_fake"]
-    return [Decoder(None), decoder(*IN_ORDER), *(provider.decoder for provider in providers)]
+    providers = {provider.name: provider for provider in map(provider_for, schemes())}
+    return [Decoder(None), decoder(*IN_ORDER), *(provider.decoder for provider in providers.values())]
 
 
 DECODERS = _decoders()
