@@ -29,10 +29,11 @@ from kmsbridge import (
     connect,
     connect_async,
 )
+from kmsbridge._entra import _tokens
 from kmsbridge._registry import DRIVERS
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Delay, Emulator, Hang, Reset
-from kmsbridge_azure_keyvault import _tokens, _vault
+from kmsbridge_azure_keyvault import _vault
 from kmsbridge_azure_keyvault.emulator import KeyVault
 
 if TYPE_CHECKING:

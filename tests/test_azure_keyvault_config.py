@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from kmsbridge import InvalidRequestError, KeySpec, Outcome
 from kmsbridge._config import parse_url
+from kmsbridge._entra._login import Given, Login
 from kmsbridge._names import MAX_SEGMENTS, Names, is_portable
 from kmsbridge_azure_keyvault._abilities import MANAGED_HSM, MARKER, VAULT
-from kmsbridge_azure_keyvault._config import NAMES, Given, Login, VaultSettings, configure
+from kmsbridge_azure_keyvault._config import NAMES, VaultSettings, configure
 
 DEFAULT = Login("default", None, None, None, None)
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from kmsbridge import TAXONOMY, KMSError, Outcome, RetryAction
 from kmsbridge._decode import Answer, Phase, Reading, chain
+from kmsbridge._entra._errors import NUMBERED
 from kmsbridge._explain import explain
 from kmsbridge_azure_keyvault._errors import RULES, decoder
-from kmsbridge_azure_keyvault._identity_errors import NUMBERED
 
 LONG = os.environ.get("KMSBRIDGE_LONG") == "1"
 ROOT = Path(__file__).parent.parent

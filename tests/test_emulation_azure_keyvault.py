@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kmsbridge.emulation import Request
+from kmsbridge.emulation import Request, entra
+from kmsbridge.emulation.entra import REFUSALS
 from kmsbridge_azure_keyvault.emulator import KeyVault, Settings
 from kmsbridge_azure_keyvault.emulator._address import address_of
 from kmsbridge_azure_keyvault.emulator._arithmetic import Sealed, decrypt, encrypt, sign, verify
 from kmsbridge_azure_keyvault.emulator._catalogue import CATALOGUE
-from kmsbridge_azure_keyvault.emulator._identity import REFUSALS
 from kmsbridge_azure_keyvault.emulator._items import Refused
 from kmsbridge_azure_keyvault.emulator._material import KeyVersion, generate
-from kmsbridge_azure_keyvault.emulator._operations import IDENTITY, OPERATIONS, VaultOperation
+from kmsbridge_azure_keyvault.emulator._operations import OPERATIONS, VaultOperation
 from kmsbridge_azure_keyvault.emulator._rotation import checked, due, seconds
 
 FOLDER = Path(__file__).parent.parent / "providers" / "kmsbridge_azure_keyvault" / "emulator"
@@ -612,5 +612,5 @@ def test_the_table_of_operations() -> None:
             assert operation.permission
             assert operation.action
         else:
-            assert operation in IDENTITY
+            assert operation in entra.OPERATIONS
             assert operation.auxiliary

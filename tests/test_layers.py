@@ -17,8 +17,9 @@ LAYERS = [
     {"_secrets", "_keys", "_operations", "_envelope"},
     {"_call"},
     {"_registry", "a provider"},
+    {"_entra"},
     {"_wire", "_driver", "_retry", "_gate", "_cache", "_telemetry", "_broken_connections"},
-    {"_decode", "_runtime", "_model", "_names", "_config", "_ciphertext", "_aead"},
+    {"_decode", "_runtime", "_model", "_names", "_config", "_options", "_ciphertext", "_aead"},
     {"_errors", "emulation"},
 ]
 """From the top down. A module may import from its own row and from the rows below."""

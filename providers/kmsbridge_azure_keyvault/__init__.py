@@ -38,7 +38,7 @@ async def open(settings: VaultSettings, runtime: Runtime) -> KeyVaultDriver:
         raise invalid("the file that ca names cannot be read", "options.ca", remediation="Check its path and mode.")
     for module in _HEAVY:
         await runtime.in_thread(partial(import_module, module))
-    from kmsbridge_azure_keyvault._credentials import check_mode
+    from kmsbridge._entra._credentials import check_mode
     from kmsbridge_azure_keyvault._driver import KeyVaultDriver
 
     check_mode(settings.identity, runtime)

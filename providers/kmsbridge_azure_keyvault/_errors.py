@@ -14,13 +14,12 @@ from __future__ import annotations
 from functools import partial
 
 from kmsbridge._decode import Decoder, Rule
+from kmsbridge._entra._azure_core import AZURE_CORE, answer_of
+from kmsbridge._entra._errors import NUMBERED, WORDED
 from kmsbridge._errors import Code, Outcome, RetryAction
 from kmsbridge_azure_keyvault._arm_errors import ARM
-from kmsbridge_azure_keyvault._exceptions import answer_of
 from kmsbridge_azure_keyvault._findings import FINDINGS
-from kmsbridge_azure_keyvault._identity_errors import NUMBERED, WORDED
 from kmsbridge_azure_keyvault._reading import Codes, read
-from kmsbridge_azure_keyvault._transport_errors import TRANSPORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -262,6 +261,14 @@ _STATUSES: tuple[Rule, ...] = (
          sentence="the issuer rejected the request"),
     Rule(None, Code.DEPENDENCY_UNAVAILABLE, status=200, says=r"issuer|certificate authority|\bCA\b"),
 )
+# the challenge policy of azure-keyvault-secrets, in a ValueError
+_WRONG_CHALLENGE = Rule(
+    None, Code.INVALID_ARGUMENT,
+    says=r"challenge resource .{0,300}does not match|the challenge contains invalid scope|invalid challenge "
+         r"(?:header|param)",
+    sentence="the address asked for a token that is not for this service",
+    remediation="Check the host: it must be a vault's own, under the domain of its cloud.",
+)
 RULES: tuple[Rule, ...] = (
     *FINDINGS,
     *_CODES,
@@ -271,7 +278,8 @@ RULES: tuple[Rule, ...] = (
     *_STATUSES,
     *WORDED,
     *(rule._replace(says=says) for says, rule in (*_UNAUTHORIZED[:-1], *_FORBIDDEN, *_CONFLICT, *_BAD, *_ANYWHERE)),
-    *TRANSPORT,
+    _WRONG_CHALLENGE,
+    *AZURE_CORE,
 )
 """Every rule of this backend."""
 # fmt: on

@@ -12,8 +12,9 @@ import re
 from typing import NamedTuple
 
 from kmsbridge._decode import CODE, MAX_BODY, Answer, Reading, copied, member, request_ids
+from kmsbridge._entra._azure_core import told
+from kmsbridge._entra._reading import GUID, MAX_SAYS, application, plain, refusal, traces
 from kmsbridge._errors import FieldError, Identity
-from kmsbridge_azure_keyvault._exceptions import told
 from kmsbridge_azure_keyvault._sdk_text import clipped, numbered, ordered, printed
 
 TYPE_CHECKING = False
@@ -21,15 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _MAX_NODES = 2_000
-_MAX_SAYS = 4 * 1024
-"""Characters of words that patterns are tried on: every pattern reads all of them."""
 _ANY_CODE = re.compile(r'"code"\s{0,4}:\s{0,4}"([A-Za-z][A-Za-z0-9_.]{2,63})"')
-_GUID = r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _CHALLENGE_ERROR = re.compile(r"\berror=\"?([A-Za-z_]{3,40})")
-_ACTIVITY = re.compile(rf"\(Activity ID: {_GUID}\)", re.IGNORECASE)
-_TRACE = re.compile(rf"\b(Trace ID|Correlation ID): {_GUID}", re.IGNORECASE)
-_CALLER = re.compile(rf"\b(appid|oid|iss)=(?:https://sts\.[a-z.]{{1,40}}/)?{_GUID}", re.IGNORECASE)
-_APPLICATION = re.compile(rf"identifier '{_GUID}' was not found in the directory '{_GUID}'", re.IGNORECASE)
+_ACTIVITY = re.compile(rf"\(Activity ID: {GUID}\)", re.IGNORECASE)
+_CALLER = re.compile(rf"\b(appid|oid|iss)=(?:https://sts\.[a-z.]{{1,40}}/)?{GUID}", re.IGNORECASE)
+_CHALLENGE = re.compile(r"The challenge |Invalid challenge |Key Vault request URL |Invalid tenant ID ")
+"""How the ValueErrors begin by which the SDK refuses to give a token to a stranger."""
 
 # The operations of Key Vault, as its permissions name them. A closed list: whatever else stands in
 # their place in a message is somebody's, and stays there.
@@ -82,8 +80,8 @@ def read(answer: Answer, table: Codes) -> Reading:
         elif not success:
             texts.insert(0, _page(answer.body, found, table.known))
     if answer.exception is not None and (success or answer.status is None):
-        texts.append(told(answer.exception))
-    says = _plain(found.words)
+        texts.append(told(answer.exception, _CHALLENGE))
+    says = plain(found.words)
     if texts:
         text = clipped("\n".join(texts).strip())
         marks = printed(text, table.known, table.generic)
@@ -91,30 +89,22 @@ def read(answer: Answer, table: Codes) -> Reading:
         ids = {**marks.request_ids, **ids}
         if not found.codes:
             found.codes.extend(marks.codes)
-        says = _plain([says, text])
+        says = plain([says, text])
     codes = found.codes
     if says:
         codes += [code for code in numbered(says) if code not in codes]
     if answer.status == 401 and (challenge := answer.header("www-authenticate")) is not None:
         # Continuous access evaluation: the body is as for any 401, the reason is in the challenge.
-        codes += _CHALLENGE_ERROR.findall(challenge[:_MAX_SAYS])[:1]
+        codes += _CHALLENGE_ERROR.findall(challenge[:MAX_SAYS])[:1]
     return Reading(
         tuple(codes),
         says=says or " ".join(codes),
-        request_ids=_more_ids(says, ids),
+        request_ids={**traces(says), **_activity(says), **ids},
         fields=_fields(says),
         identity=_identity(says),
         retry_after=wait,
         status=status,
     )
-
-
-def _plain(words: list[str]) -> str:
-    """Words on one line, each blank a single one, so that a pattern need not care."""
-    says = " ".join(words)
-    if len(says) > _MAX_SAYS:
-        says = f"{says[: _MAX_SAYS * 3 // 4]} {says[-_MAX_SAYS // 4 :]}"
-    return " ".join(says.split())
 
 
 def _page(body: bytes, found: _Found, known: Collection[str]) -> str:
@@ -126,7 +116,7 @@ def _page(body: bytes, found: _Found, known: Collection[str]) -> str:
     if text.startswith(("{", "[")):
         found.codes.extend(ordered([code for code in _ANY_CODE.findall(text) if code.lower() in known], ()))
     elif text.startswith("<"):
-        head = text[:_MAX_SAYS].lower()
+        head = text[:MAX_SAYS].lower()
         if "<html" in head or "<!doctype" in head:
             return "<html>"
     return text if " " in text else ""  # such as null
@@ -138,14 +128,7 @@ def _tree(body: dict[str, object], success: bool) -> _Found:
     words: list[str] = []
     error = member(body, "error")
     if isinstance(error, str):  # RFC 6749: a token endpoint
-        codes.append(error)
-        words += [
-            text for text in (member(body, "error_description"), member(body, "message")) if isinstance(text, str)
-        ]
-        numbers = member(body, "error_codes")
-        if not words and isinstance(numbers, list):
-            words += [f"AADSTS{number}" for number in numbers[:8] if isinstance(number, int)]
-        return _Found(codes, words)
+        return _Found(*refusal(error, body))
     if isinstance(error, dict):
         level: list[object] = [error]
     elif success:  # what a success holds is no error's, whatever its members are called
@@ -180,14 +163,10 @@ def _tree(body: dict[str, object], success: bool) -> _Found:
     return _Found(codes if len(codes) < 2 else ordered(codes, ()), words)
 
 
-def _more_ids(says: str, ids: dict[str, str]) -> dict[str, str]:
-    """Managed HSM and Microsoft Entra put ids into the message."""
-    if "ctivity" in says and (activity := _ACTIVITY.search(says)) is not None:
-        ids["activity-id"] = activity[1]
-    if "Trace ID" in says:
-        for name, value in _TRACE.findall(says)[:4]:
-            ids.setdefault(name.lower().replace(" ", "-"), value)
-    return ids
+def _activity(says: str) -> dict[str, str]:
+    """The request id that Managed HSM puts into the message."""
+    found = _ACTIVITY.search(says) if "ctivity" in says else None
+    return {} if found is None else {"activity-id": found[1]}
 
 
 def _fields(says: str) -> tuple[FieldError, ...]:
@@ -210,6 +189,4 @@ def _identity(says: str) -> Identity | None:
         who = {name.lower(): value for name, value in _CALLER.findall(says)}
         if who:
             return Identity(tenant=who.get("iss"), application=who.get("appid"), object_id=who.get("oid"))
-    if "identifier" in says and (found := _APPLICATION.search(says)) is not None:
-        return Identity(application=found[1], tenant=found[2])
-    return None
+    return application(says)

@@ -19,11 +19,11 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.rest import HttpRequest
 
 from kmsbridge._decode import Answer, Phase, Refused, request_ids
+from kmsbridge._entra._asking import Asking, AsyncAsking
+from kmsbridge._entra._credentials import SILENT
+from kmsbridge._entra._tokens import tokens_of
 from kmsbridge._runtime import BlockingRuntime, SingleFlight
 from kmsbridge._wire import answer_of, azure_transport, open_wire, within
-from kmsbridge_azure_keyvault._asking import Asking, AsyncAsking
-from kmsbridge_azure_keyvault._credentials import SILENT
-from kmsbridge_azure_keyvault._tokens import tokens_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

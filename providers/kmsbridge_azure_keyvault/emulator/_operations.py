@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kmsbridge.emulation import Operation
+from kmsbridge.emulation import Operation, entra
 
 API_VERSIONS = ("2016-10-01", "7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01", "2026-04-01")
 """Oldest first."""
@@ -95,12 +95,4 @@ KEYS = (
     _key("GetRandomBytes", "POST", "/rng", "rng", "rng/action", on="hsm", since="7.3"),
 )
 
-IDENTITY = (
-    # The identity service, which the same address answers for.
-    Operation("InstanceDiscovery", "GET", "/common/discovery/instance", auxiliary=True),
-    Operation("OpenIdConfiguration", "GET", "/{tenant}/v2.0/.well-known/openid-configuration", auxiliary=True),
-    Operation("SigningKeys", "GET", "/{tenant}/discovery/v2.0/keys", auxiliary=True),
-    Operation("Token", "POST", "/{tenant}/oauth2/v2.0/token", auxiliary=True),
-)
-
-OPERATIONS = (*SECRETS, *KEYS, *IDENTITY)
+OPERATIONS = (*SECRETS, *KEYS, *entra.OPERATIONS)

@@ -9,8 +9,7 @@ import uuid
 from collections import deque
 from typing import Any, ClassVar
 
-from kmsbridge.emulation import Backend, Documented, Response
-from kmsbridge_azure_keyvault.emulator import _identity as identity
+from kmsbridge.emulation import Backend, Documented, Response, entra
 from kmsbridge_azure_keyvault.emulator import _keys, _secrets, _uses
 from kmsbridge_azure_keyvault.emulator._address import PUBLIC, Address, address_of
 from kmsbridge_azure_keyvault.emulator._catalogue import CATALOGUE
@@ -18,7 +17,6 @@ from kmsbridge_azure_keyvault.emulator._items import Refused
 from kmsbridge_azure_keyvault.emulator._operations import (
     API_VERSIONS,
     HSM_API_VERSIONS,
-    IDENTITY,
     OPERATIONS,
     VaultOperation,
 )
@@ -48,15 +46,15 @@ class KeyVault(Backend[Settings]):
     operations: ClassVar[Sequence[Operation]] = OPERATIONS
     hosts = ("*.vault.localhost", "*.managedhsm.localhost")
 
-    tenant_id = identity.TENANT
-    other_tenant_id = identity.OTHER_TENANT
+    tenant_id = entra.TENANT
+    other_tenant_id = entra.OTHER_TENANT
     """Issues tokens that no vault trusts."""
-    client_id = identity.CLIENT
-    client_secret = identity.CLIENT_SECRET
+    client_id = entra.CLIENT
+    client_secret = entra.CLIENT_SECRET
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__(settings or Settings())
-        self.identity = identity.Identity()
+        self.identity = entra.Entra()
         self._start_empty()
 
     def _start_empty(self) -> None:
@@ -79,7 +77,7 @@ class KeyVault(Backend[Settings]):
 
     def admit(self, request: Request) -> Response | None:
         """Refuse what has no token, or one for somebody else."""
-        if request.operation in IDENTITY:
+        if request.operation in entra.OPERATIONS:
             return None
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "pop") or not token:
@@ -90,7 +88,7 @@ class KeyVault(Backend[Settings]):
         address = self._address(request)
         if told["aud"] not in (address.resource, PUBLIC[address.hsm]):
             return self._render("InvalidAudience", request, value=told["aud"])
-        if told["tid"] != identity.TENANT:
+        if told["tid"] != entra.TENANT:
             return self._render("InvalidIssuer", request, value=told["iss"])
         if told["exp"] <= time.time():
             return self.answer("TokenLifetime", request)
@@ -108,7 +106,7 @@ class KeyVault(Backend[Settings]):
 
     def apply(self, request: Request) -> Response:
         """Do what is asked, or say why not."""
-        if request.operation in IDENTITY:
+        if request.operation in entra.OPERATIONS:
             return self.identity.apply(request, self.address)
         try:
             done = self._do(request)
@@ -166,11 +164,11 @@ class KeyVault(Backend[Settings]):
     @property
     def documented(self) -> Mapping[str, Documented]:
         """The catalogue: Key Vault's errors, and the AADSTS numbers of the token endpoint."""
-        return {**CATALOGUE, **identity.REFUSALS}
+        return {**CATALOGUE, **entra.REFUSALS}
 
     def answer(self, name: str, request: Request) -> Response:
         """The error of that name, about what this request asks for."""
-        return self.identity.refuse(name, request) if name in identity.REFUSALS else self._render(name, request)
+        return self.identity.refuse(name, request) if name in entra.REFUSALS else self._render(name, request)
 
     def _render(self, error: str, request: Request, /, **facts: str) -> Response:
         known = CATALOGUE[error]
@@ -191,14 +189,14 @@ class KeyVault(Backend[Settings]):
             "verb": verb, "Verb": verb[:1].upper() + verb[1:], "permission": operation.permission,
             "action": f"Microsoft.KeyVault/vaults/{operation.action}", "internal": operation.internal or operation.name,
             "vault": address.vault, "region": self.settings.region, "address": request.client,
-            "appid": identity.CLIENT, "oid": identity.OBJECT, "tenant": identity.TENANT, "subscription": SUBSCRIPTION,
+            "appid": entra.CLIENT, "oid": entra.OBJECT, "tenant": entra.TENANT, "subscription": SUBSCRIPTION,
             "resource": address.resource, "kid": f"https://{request.host}/keys/{name}/{version}",
             "curve": "P-256", "wanted": "P-256K", "latest": API_VERSIONS[-1],
         }
 
     def _challenge(self, request: Request, name: str) -> dict[str, str]:
         resource = self._address(request).resource
-        challenge = f'Bearer authorization="{self.address}/{identity.TENANT}", resource="{resource}"'
+        challenge = f'Bearer authorization="{self.address}/{entra.TENANT}", resource="{resource}"'
         if name == "InsufficientClaims":
             nbf = {"essential": True, "value": str(self.settings.claims_challenge or int(time.time()))}
             claims = base64.b64encode(json.dumps({"access_token": {"nbf": nbf}}).encode()).decode()
@@ -225,11 +223,7 @@ class KeyVault(Backend[Settings]):
     @property
     def environment(self) -> Mapping[str, str]:
         """What azure-identity looks for."""
-        return {
-            "AZURE_TENANT_ID": self.tenant_id,
-            "AZURE_CLIENT_ID": self.client_id,
-            "AZURE_CLIENT_SECRET": self.client_secret,
-        }
+        return entra.ENVIRONMENT
 
     @property
     def usage(self) -> str:

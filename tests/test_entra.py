@@ -1,4 +1,4 @@
-"""Azure Key Vault: credentials of azure-identity, and the tokens of a process, without a network."""
+"""Microsoft Entra: credentials of azure-identity, and the tokens of a process, without a network."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ import pytest
 from azure.core.credentials import AccessTokenInfo
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import CredentialUnavailableError
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
-from kmsbridge import Code, Identity, Outcome
-from kmsbridge._decode import Phase, Refused
+from kmsbridge import Code, Identity, KMSError, Outcome
+from kmsbridge._decode import Answer, Phase, Refused
+from kmsbridge._entra import _credentials, _tokens
+from kmsbridge._entra._asking import Asking, AsyncAsking
+from kmsbridge._entra._azure_core import IDENTITY
+from kmsbridge._entra._credentials import Source
+from kmsbridge._entra._errors import decoder
+from kmsbridge._entra._login import Given, Login
+from kmsbridge._entra._reading import read
+from kmsbridge._entra._tokens import Tokens, tokens_of
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, drive
 from kmsbridge._wire import within
-from kmsbridge_azure_keyvault import _credentials, _tokens
-from kmsbridge_azure_keyvault._asking import Asking, AsyncAsking
-from kmsbridge_azure_keyvault._config import Given, Login
-from kmsbridge_azure_keyvault._credentials import Source
-from kmsbridge_azure_keyvault._errors import decoder
-from kmsbridge_azure_keyvault._tokens import Tokens, tokens_of
 
 SCOPE = ("https://vault.azure.net/.default",)
 
@@ -323,3 +327,52 @@ def test_azure_identity_makes_one_try(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(made["transport"]).__name__ == "AzureTransport"
     assert made["authority"] == "https://login.example.com"
     assert made["disable_instance_discovery"]
+
+
+# -- what token sources answer ----------------------------------------------------------
+
+GUID = "11111111-1111-4111-8111-11111111111"
+
+
+def answered(status: int, body: Any) -> KMSError:
+    """The error for an answer of a token source."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return decoder.decode(Answer(status, (), raw, Phase.BEFORE_SEND, door=IDENTITY))
+
+
+def test_a_refusal_is_read() -> None:
+    """Number, ids and who was refused; the words stay where they are."""
+    words = (
+        f"AADSTS700016: Application with identifier '{GUID}2' was not found in the directory '{GUID}1'. s3cret "
+        f"Trace ID: {GUID}3 Correlation ID: {GUID}4"
+    )
+    error = answered(400, {"error": "unauthorized_client", "error_description": words, "error_codes": [700016]})
+    assert (error.code, error.outcome) == (Code.CREDENTIAL_REJECTED, Outcome.NOT_SENT)
+    assert error.provider_codes == ("unauthorized_client", "AADSTS700016")
+    assert error.request_ids == {"trace-id": f"{GUID}3", "correlation-id": f"{GUID}4"}
+    assert error.identity == Identity(None, f"{GUID}1", f"{GUID}2", None)
+    assert "s3cret" not in error.details()
+
+
+@pytest.mark.parametrize(("status", "body", "code"), [
+    (400, {"error": "invalid_client", "error_codes": [7000222]}, Code.TOKEN_EXPIRED),
+    (400, {"error": "invalid_request", "error_description": "Identity not found"}, Code.CREDENTIAL_UNAVAILABLE),
+    (400, {"error": "invalid_request"}, Code.INVALID_ARGUMENT),
+    (400, b"AADSTS50196: a loop", Code.RATE_LIMITED),
+    (410, b"", Code.DEPENDENCY_UNAVAILABLE),
+    (429, {"error": {"code": "x"}}, Code.RATE_LIMITED),
+    (503, b"<html>", Code.DEPENDENCY_UNAVAILABLE),
+    (404, b"\xff", Code.DEPENDENCY_UNAVAILABLE),
+])  # fmt: skip
+def test_a_token_source_says_what_is_wrong(status: int, body: Any, code: Code) -> None:
+    """By number, then by the words of RFC 6749, then by status; the backend was not asked."""
+    error = answered(status, body)
+    assert (error.code, error.outcome) == (code, Outcome.NOT_SENT)
+
+
+@drawn(st.none() | st.integers(-1, 999), st.binary(max_size=300), st.text(max_size=300))
+def test_any_answer_is_one_error(status: int | None, body: bytes, text: str) -> None:
+    """Whatever stands in the place of a token source; `read` itself takes it."""
+    answer = Answer(status, (), body, Phase.BEFORE_SEND, text=text, door=IDENTITY)
+    read(answer)
+    assert decoder.decode(answer).outcome is Outcome.NOT_SENT

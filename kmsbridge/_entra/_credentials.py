@@ -16,12 +16,13 @@ from typing import NamedTuple, cast
 from azure.core.credentials import AccessTokenInfo
 
 from kmsbridge._decode import Answer, Phase, Refused
+from kmsbridge._entra import _azure_core
+from kmsbridge._entra._azure_core import IDENTITY
+from kmsbridge._entra._errors import decoder
+from kmsbridge._entra._login import Given
 from kmsbridge._errors import RetryAction, invalid
 from kmsbridge._runtime import BLOCKING, BlockingRuntime
 from kmsbridge._wire import answer_of, azure_transport, open_wire
-from kmsbridge_azure_keyvault import _exceptions
-from kmsbridge_azure_keyvault._config import Given
-from kmsbridge_azure_keyvault._errors import decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from azure.core.credentials import SupportsTokenInfo, TokenProvider, TokenRequestOptions
     from azure.core.pipeline import PipelineResponse
 
+    from kmsbridge._entra._login import Login
     from kmsbridge._runtime import Runtime
     from kmsbridge._wire._blocking import Wire
-    from kmsbridge_azure_keyvault._config import Login
 
 SILENT = logging.Logger("kmsbridge.silent", logging.CRITICAL + 1)  # noqa: LOG001 - nobody shall find and raise it
-"""For the SDK's log of every request at INFO, the 401 that opens each conversation included."""
+"""For the SDKs' log of every request at INFO, the 401 that opens a conversation included."""
 
 
 class Try(NamedTuple):
@@ -48,13 +49,13 @@ class Try(NamedTuple):
     """The last that came over the wire meanwhile."""
 
     def as_answer(self) -> Answer:
-        """The failure as the decoder wants it: whatever it was, the vault was not asked."""
+        """The failure as the decoder wants it: whatever it was, the backend was not asked."""
         assert self.failure is not None
         known = answer_of(self.failure)
         if known is None and self.answer is not None and (self.answer.status or 0) >= 400:
             known = self.answer
-        known = known or _exceptions.answer_of(self.failure)
-        return known._replace(phase=Phase.BEFORE_SEND, door="identity", exception=self.failure)
+        known = known or _azure_core.answer_of(self.failure)
+        return known._replace(phase=Phase.BEFORE_SEND, door=IDENTITY, exception=self.failure)
 
 
 _TRIES: ContextVar[list[Try]] = ContextVar("kmsbridge_tries")
@@ -127,7 +128,7 @@ class Source:
         """A token.
 
         Raises:
-            Refused: There is none to be had; the vault was not asked.
+            Refused: There is none to be had; the backend was not asked.
         """
         tries: list[Try] = []
         failure: Exception

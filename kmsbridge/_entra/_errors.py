@@ -1,15 +1,16 @@
 """What comes instead of a token: from Microsoft Entra, from a managed identity's endpoint, from chains of credentials.
 
-Nothing of this has reached the vault. Numbers and meanings: the reference of AADSTS codes,
+Nothing of this has reached the backend. Numbers and meanings: the reference of AADSTS codes,
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes; texts: azure-identity 1.27
 for Python, and the troubleshooting guides of azure-identity for Python, .NET and JavaScript.
 """
 
 from __future__ import annotations
 
-from kmsbridge._decode import Rule
+from kmsbridge._decode import Decoder, Rule
+from kmsbridge._entra._azure_core import AZURE_CORE, IDENTITY, answer_of
+from kmsbridge._entra._reading import read
 from kmsbridge._errors import Code, Outcome, RetryAction
-from kmsbridge_azure_keyvault._transport_errors import TRANSPORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,8 +85,6 @@ _OAUTH: tuple[Rule, ...] = (
 )
 
 
-
-
 def _behind(rule: Rule) -> Rule:
     """The same failure on the way to the token source: it hides in the text of an authentication failure."""
     return rule._replace(
@@ -101,7 +100,7 @@ WORDED: tuple[Rule, ...] = (
     *(Rule(None, Code.DEPENDENCY_UNAVAILABLE, status=status, says=_IMDS, outcome=_NOT_SENT, remediation=_ENDPOINT,
            doc_url=_GUIDE)
       for status in (404, 410, 500, 502, 503, 504)),
-    *(Rule(None, Code.DEPENDENCY_UNAVAILABLE, status=status, door="identity", outcome=_NOT_SENT, doc_url=_GUIDE)
+    *(Rule(None, Code.DEPENDENCY_UNAVAILABLE, status=status, door=IDENTITY, outcome=_NOT_SENT, doc_url=_GUIDE)
       for status in (404, 410, 500, 502, 503, 504)),
     Rule(None, Code.RATE_LIMITED, status=429, says=_IMDS, outcome=_NOT_SENT, doc_url=_GUIDE, remediation=_SHARE),
     *_OAUTH,
@@ -113,9 +112,9 @@ WORDED: tuple[Rule, ...] = (
          sentence="there is no such tenant", remediation="Check the tenant id and the cloud it belongs to."),
     Rule(None, Code.INVALID_ARGUMENT, outcome=_NOT_SENT, doc_url=_GUIDE,
          says=r"not configured to acquire tokens for tenant",
-         sentence="the credential may not be used for the tenant of this vault",
-         remediation="Add the vault's tenant to additionally_allowed_tenants, or use a credential of that tenant."),
-    *(_behind(rule) for rule in TRANSPORT if rule.code in (Code.NETWORK_ERROR, Code.TIMEOUT)),
+         sentence="the credential may not be used for the tenant of the backend",
+         remediation="Add the backend's tenant to additionally_allowed_tenants, or use a credential of that tenant."),
+    *(_behind(rule) for rule in AZURE_CORE if rule.code in (Code.NETWORK_ERROR, Code.TIMEOUT)),
     Rule(None, Code.DEPENDENCY_UNAVAILABLE, outcome=_NOT_SENT, doc_url=_GUIDE,
          says=r"Authentication failed: (?:JSON is invalid|Expecting value|unexpected content|Deserialization)"
               r"|ClientAuthenticationError: (?:JSON is invalid|No token received|Unexpected (?:response|content))"
@@ -146,8 +145,11 @@ WORDED: tuple[Rule, ...] = (
          sentence="a file that the credential needs cannot be read",
          remediation="Check AZURE_FEDERATED_TOKEN_FILE or the path of the certificate."),
     Rule(None, Code.CREDENTIAL_REJECTED, outcome=_NOT_SENT, says=r"\bAADSTS\d", doc_url=_AADSTS),
-    Rule(None, Code.CREDENTIAL_REJECTED, outcome=_NOT_SENT, door="identity", says=r"ClientAuthenticationError",
+    Rule(None, Code.CREDENTIAL_REJECTED, outcome=_NOT_SENT, door=IDENTITY, says=r"ClientAuthenticationError",
          doc_url=_GUIDE),
 )
-"""Tried before the words of a transport: these stand in the same texts."""
+"""Tried before `AZURE_CORE`: these stand in the same texts."""
 # fmt: on
+
+decoder = Decoder(None, (*NUMBERED, *WORDED, *AZURE_CORE), read=read, answer=answer_of)
+"""Reads what a token source answered, whatever backend the token is for."""

@@ -1,23 +1,39 @@
-"""The answer that an exception of the SDK hides, and what an exception says.
+"""What azure-core and azure-identity raise: the answer that an exception hides, what it says, what that means.
 
-azure-core's classes are known by their names, so that nothing of it need be imported.
+Their classes are known by their names, so that nothing of them need be imported.
 """
 
 from __future__ import annotations
 
 import re
 
-from kmsbridge._decode import MAX_BODY, Answer, Phase, chain
+from kmsbridge._broken_connections import BROKEN_CONNECTIONS
+from kmsbridge._decode import MAX_BODY, Answer, Phase, Rule, chain
+from kmsbridge._errors import Code, Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+IDENTITY = "identity"
+"""The door of what a token source answered, for `Answer`: the backend itself was not asked."""
+
+AZURE_CORE: tuple[Rule, ...] = (
+    # BearerTokenCredentialPolicy, and the challenge policies of SDKs
+    Rule(None, Code.INVALID_ARGUMENT, outcome=Outcome.NOT_SENT,
+         says=r"authentication is not permitted for non.?TLS|URL must not contain backslashes",
+         sentence="the address is not an https address", remediation="Use an https address."),
+    *BROKEN_CONNECTIONS,
+    # It does not tell what was not sent: under asyncio a connection lost after sending is one as well.
+    Rule(None, Code.NETWORK_ERROR, outcome=Outcome.UNKNOWN, says=r"\bServiceRequestError\b|max retries exceeded"),
+)  # fmt: skip
+"""Failures below HTTP, as azure-core and what is under it print them: tried where nothing else says what happened."""
+
 _MAX_SAID = 16 * 1024
 _SPEAKERS = ("azure.", "requests.", "urllib3.", "aiohttp.", "msal.", "ssl", "socket")
 """Packages whose exceptions say what went wrong below HTTP."""
-_CHALLENGE = re.compile(r"The challenge |Invalid challenge |Key Vault request URL |Invalid tenant ID ")
-"""How the ValueErrors begin by which the SDK refuses to give a token to a stranger."""
+_TENANT = re.compile(r"Invalid tenant ID ")
+"""How the ValueErrors of azure-identity begin that hold nothing of anybody's."""
 _TOKEN_ENDPOINT = re.compile(r"/oauth2/|/metadata/identity|/msi/token|://login\.|://169\.254\.169\.254", re.IGNORECASE)
 
 
@@ -35,18 +51,18 @@ def answer_of(failure: Exception) -> Answer:
             _body(response),
             Phase.BEFORE_SEND if foreign else Phase.BODY,
             failure,
-            door="identity" if foreign else None,
+            door=IDENTITY if foreign else None,
         )
-    if "ClientAuthenticationError" in names:  # azure-identity: no token, so the vault was not asked
-        return Answer(phase=Phase.BEFORE_SEND, exception=failure, door="identity")
+    if "ClientAuthenticationError" in names:  # azure-identity: no token, so the backend was not asked
+        return Answer(phase=Phase.BEFORE_SEND, exception=failure, door=IDENTITY)
     return Answer(phase=Phase.SENT, exception=failure)
 
 
-def told(exception: BaseException) -> str:
+def told(exception: BaseException, harmless: re.Pattern[str] = _TENANT) -> str:
     """An exception and its causes, as the last lines of their tracebacks show them.
 
     Of exceptions that may hold anything, which is all but those of the SDK, its transports
-    and the operating system, the name alone.
+    and the operating system, the name alone; and of ValueErrors those that begin as `harmless` says.
     """
     lines: list[str] = []
     for link in chain(exception):
@@ -54,7 +70,7 @@ def told(exception: BaseException) -> str:
         line = kind.__name__
         if isinstance(link, OSError) or kind.__module__.startswith(_SPEAKERS):
             line = f"{line}: {_text(link)}"
-        elif isinstance(link, ValueError) and _CHALLENGE.match(said := _text(link)):
+        elif isinstance(link, ValueError) and harmless.match(said := _text(link)):
             line = f"{line}: {said}"
         lines.append(line[:_MAX_SAID])
     return "\n".join(lines)

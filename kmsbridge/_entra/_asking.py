@@ -6,8 +6,8 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 
+from kmsbridge._entra._tokens import request_options
 from kmsbridge._runtime import BLOCKING, drive
-from kmsbridge_azure_keyvault._tokens import request_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
+    from kmsbridge._entra._tokens import Tokens
     from kmsbridge._errors import Identity
     from kmsbridge._runtime import Runtime
-    from kmsbridge_azure_keyvault._tokens import Tokens
 
 
 class Asking:

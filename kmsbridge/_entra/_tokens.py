@@ -1,4 +1,4 @@
-"""The tokens of this process: one set per identity, for all vaults, threads and event loops.
+"""The tokens of this process: one set per identity, for all providers, threads and event loops.
 
 However many ask at once, a token is fetched once. In a forked child the tokens stay,
 which are plain data; what makes them is made anew, with its connections and locks.
@@ -13,30 +13,35 @@ import math
 import os
 import threading
 import time
+from collections import deque
 from functools import partial
 from typing import Any, NamedTuple, cast
 from weakref import WeakSet, WeakValueDictionary
 
 from kmsbridge._decode import CODE, Answer, Phase, Refused, copied
+from kmsbridge._entra._azure_core import IDENTITY
+from kmsbridge._entra._credentials import Source
+from kmsbridge._entra._errors import decoder
+from kmsbridge._entra._login import Given
 from kmsbridge._errors import Identity
 from kmsbridge._runtime import SingleFlight
 from kmsbridge._wire._request import time_left
-from kmsbridge_azure_keyvault._config import Given
-from kmsbridge_azure_keyvault._credentials import Source
-from kmsbridge_azure_keyvault._errors import decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
+    from kmsbridge._entra._credentials import Fetched, Try
+    from kmsbridge._entra._login import Login
     from kmsbridge._runtime import Runtime
-    from kmsbridge_azure_keyvault._config import Login
-    from kmsbridge_azure_keyvault._credentials import Fetched, Try
 
 REFRESH_BEFORE = 300
 """Seconds of a token's life in which another is fetched: as the SDK has it, which asks again then."""
 TRY_AGAIN_AFTER = 30
 """Seconds between two tries to replace a token that is still good."""
+
+REFUSED = 16
+"""How many of the tokens that were refused last are known."""
 
 _Key = tuple[tuple[str, ...], str | None, str | None, bool]
 """Scopes, tenant, claims, and whether the token may be revoked before its time."""
@@ -63,7 +68,7 @@ class Tokens:
         self._identity = identity
         self._held: dict[_Key, _Held] = {}
         self._source: Source | None = None
-        self._refused: str | None = None
+        self._refused: deque[str] = deque(maxlen=REFUSED)
         self._renew()
 
     def _renew(self) -> None:
@@ -100,7 +105,7 @@ class Tokens:
             if time_left() <= 0:
                 break
         late = TimeoutError("the time for the call was over before there was a token")
-        raise Refused(Answer(phase=Phase.BEFORE_SEND, exception=late, door="identity"))
+        raise Refused(Answer(phase=Phase.BEFORE_SEND, exception=late, door=IDENTITY))
 
     async def _fetched(self, runtime: Runtime, key: _Key) -> _Held | None:
         """A new token; None where our own time is over, which is nobody else's failure."""
@@ -131,18 +136,22 @@ class Tokens:
 
     def refuse(self, authorization: str | None) -> None:
         """Note that the service does not take the token in this header."""
-        self._refused = (authorization or "").partition(" ")[2] or self._refused
+        if token := (authorization or "").partition(" ")[2]:
+            self._refused.append(token)
 
     def renew(self) -> bool:
-        """Drop the refused token, and what would give it again; True if there was one."""
-        refused = self._refused
+        """Drop the refused tokens, and what would give them again; True if there was one.
+
+        Of several refused at once, whoever comes first renews them all.
+        """
+        refused = tuple(self._refused)
         for key, held in list(self._held.items()):
-            if held.token.token == refused:
+            if held.token.token in refused:
                 del self._held[key]
                 with self._lock:
                     if self._source is not None and self._source.renewable:
                         self._source = None
-        return refused is not None
+        return bool(refused)
 
 
 _LOCK = threading.Lock()

@@ -1,4 +1,4 @@
-"""The identity service in front of a vault: discovery, the token endpoint, and what a token says.
+"""Microsoft Entra, for the emulators of backends that take its tokens: discovery, the token endpoint, the tokens.
 
 The errors are those of Microsoft Entra ID with their AADSTS numbers; "docs" in a source is
 its list of error codes at learn.microsoft.com/entra/identity-platform/reference-error-codes.
@@ -18,22 +18,39 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from kmsbridge.emulation import Documented, Response
+from kmsbridge.emulation._backend import Documented
+from kmsbridge.emulation._message import Response
+from kmsbridge.emulation._routing import Operation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kmsbridge.emulation import Request
+    from collections.abc import Mapping
+
+    from kmsbridge.emulation._message import Request
 
 TENANT = "11111111-1111-4111-8111-111111111111"
-"""The tenant that the vaults trust."""
+"""The tenant that the backends trust."""
 OTHER_TENANT = "22222222-2222-4222-8222-222222222222"
-"""A tenant that issues tokens, which no vault here trusts."""
+"""A tenant that issues tokens, which no backend here trusts."""
 CLIENT = "33333333-3333-4333-8333-333333333333"
 """The one registered application."""
 CLIENT_SECRET = "emulated-client-secret"  # noqa: S105 - opens nothing but this emulator
 OBJECT = "44444444-4444-4444-8444-444444444444"
 """Its service principal."""
 TOKEN_SECONDS = 3599
+ENVIRONMENT: Mapping[str, str] = {
+    "AZURE_TENANT_ID": TENANT,
+    "AZURE_CLIENT_ID": CLIENT,
+    "AZURE_CLIENT_SECRET": CLIENT_SECRET,
+}
+"""What azure-identity looks for."""
+OPERATIONS = (
+    # The address of the backend answers for them.
+    Operation("InstanceDiscovery", "GET", "/common/discovery/instance", auxiliary=True),
+    Operation("OpenIdConfiguration", "GET", "/{tenant}/v2.0/.well-known/openid-configuration", auxiliary=True),
+    Operation("SigningKeys", "GET", "/{tenant}/discovery/v2.0/keys", auxiliary=True),
+    Operation("Token", "POST", "/{tenant}/oauth2/v2.0/token", auxiliary=True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +120,14 @@ REFUSALS: dict[str, Refusal] = {
 }
 
 
-class Identity:
+class Entra:
     """Issues tokens, and reads them again."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
 
     def apply(self, request: Request, address: str) -> Response:
-        """Answer an operation of the identity service."""
+        """Answer one of `OPERATIONS`; `address` is the emulator's own."""
         operation = request.operation.name if request.operation else ""
         tenant = request.params.get("tenant", "")
         if operation == "InstanceDiscovery":
