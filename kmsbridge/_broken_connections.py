@@ -23,7 +23,8 @@ BROKEN_CONNECTIONS: tuple[Rule, ...] = (
               r"_]failed|SSLCertVerificationError|ClientConnectorCertificateError|CertificateError"
               r"|self.signed certificate|SELF_SIGNED_CERT|unable to (?:get local issuer|verify the first) certificate"
               r"|UNABLE_TO_(?:VERIFY|GET_ISSUER)|CERT_HAS_EXPIRED|ALTNAME_INVALID|\bx509: "
-              r"|hostname .{1,100} doesn't match|remote certificate (?:is|was)|PKIX path|could not establish trust",
+              r"|hostname .{1,100} doesn't match|remote certificate (?:is|was)|PKIX path"
+              r"|valid certification path|could not establish trust",
          sentence="the TLS certificate of the address is not trusted", remediation=_TLS),
     Rule(None, Code.NETWORK_ERROR, action=_NEVER, outcome=_NOT_SENT, says=r"SSL module is not available",
          sentence="this Python has no TLS", remediation="Use a Python that is built with OpenSSL."),

@@ -6,8 +6,9 @@ outside every ``except`` block, so that no exception of an SDK hangs on it.
 
 from __future__ import annotations
 
+import os
 from threading import TIMEOUT_MAX
-from time import monotonic
+from time import monotonic, time_ns
 from typing import TypeVar
 
 from kmsbridge._ciphertext import Broken, Foreign, not_ours
@@ -43,7 +44,7 @@ class Call:
     """
 
     __slots__ = (
-        "_deadline", "_hold", "applied", "attempts", "identity", "native", "operation", "rate_limit",
+        "_deadline", "_hold", "_token", "applied", "attempts", "identity", "native", "operation", "rate_limit",
         "request_ids", "resource", "started",
     )  # fmt: skip
 
@@ -53,6 +54,7 @@ class Call:
         self.started = monotonic()
         self._deadline = self.started + timeout
         self._hold = hold
+        self._token: str | None = None
         self.attempts = 0
         """Requests made; a driver whose SDK makes more than one adds them."""
         self.request_ids: dict[str, str] = {}
@@ -75,6 +77,15 @@ class Call:
         if (left := self._deadline - monotonic()) <= 0:
             raise TimeoutError
         return left
+
+    def token(self) -> str:
+        """32 hexadecimal digits of this call alone, the same in all its attempts; later calls have greater ones.
+
+        A write that carries them to a backend can be repeated.
+        """
+        if self._token is None:
+            self._token = f"{time_ns() // 1000:016x}{os.urandom(8).hex()}"
+        return self._token
 
     async def driver(self) -> Driver:
         """The open driver. What the caller can get wrong is checked before this is asked for."""
