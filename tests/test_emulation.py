@@ -307,7 +307,7 @@ def control(emulator: Emulator, call: str, body: Any = None, **headers: str) -> 
     method, _, path = call.partition(" ")
     given = {"host": "localhost:8443", "x-emulator-token": emulator.token, **headers}
     sent = b"" if body is None else json.dumps(body).encode()
-    answer = emulator._control.handle(Request(method, f"/_emulator/{path}", given, sent, 1, "127.0.0.1"))
+    answer = emulator._control.handle(Request(method, f"/_emulator/{path}", given, sent, 1, "127.0.0.1"), emulator.port)
     return answer.status, json.loads(answer.body)
 
 

@@ -11,12 +11,12 @@ import hmac
 import json
 from typing import Any
 
-from kmsbridge.emulation._failures import failure_from_json
 from kmsbridge.emulation._message import Response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from kmsbridge.emulation._emulator import Emulator
+    from collections.abc import Callable, Collection, Mapping
+
     from kmsbridge.emulation._message import Request
 
 PREFIX = "/_emulator/"
@@ -24,69 +24,42 @@ TOKEN_HEADER = "x-emulator-token"  # noqa: S105 - the name of a header
 
 
 class Control:
-    """Answers the requests under `PREFIX`."""
+    """Answers the requests under `PREFIX`.
 
-    def __init__(self, emulator: Emulator, token: str) -> None:
-        self._emulator = emulator
+    Args:
+        names: Those of the emulator; ``*.x`` stands for all under x.
+        token: What every call has to show.
+        calls: What there is, by method and name (``POST reset``): each takes the members of the
+            request's JSON object, and gives what is answered as JSON.
+    """
+
+    def __init__(
+        self, names: Collection[str], token: str, calls: Mapping[str, Callable[[dict[str, Any]], object]]
+    ) -> None:
+        self._names = names
         self._token = token
+        self._calls = calls
 
-    def handle(self, request: Request) -> Response:
-        """One call to the control path."""
-        if "origin" in request.headers or not self._is_ours(request.host):
+    def handle(self, request: Request, port: int) -> Response:
+        """One call to the control path of the emulator that listens on `port`."""
+        if "origin" in request.headers or not self._is_ours(request.host, port):
             return _refusal(403, "the control path is for programs on this machine, not for pages")
         if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
             return _refusal(401, "the token is missing or wrong; it was printed at the start")
-        call = f"{request.method} {request.path.removeprefix(PREFIX)}"
+        name = f"{request.method} {request.path.removeprefix(PREFIX)}"
+        call = self._calls.get(name)
+        if call is None:
+            return _refusal(404, f"no {name}; there are {', '.join(self._calls)}")
         try:
             given = json.loads(request.body) if request.body else {}
-            done = self._do(call, dict(given))
+            return Response.json(call(dict(given)))
         except (KeyError, TypeError, ValueError) as error:
             return _refusal(400, str(error))
-        return _refusal(404, f"no {call}") if done is None else Response.json(done)
 
-    def _do(self, call: str, given: dict[str, Any]) -> Any:
-        emulator = self._emulator
-        match call:
-            case "GET requests":
-                return emulator.requests.to_list()
-            case "POST failures":
-                with_ = failure_from_json(given.pop("with"))
-                emulator.fail(given.pop("operation"), with_=with_, **given)
-                return {}
-            case "DELETE failures":
-                emulator.clear_failures()
-                return {}
-            case "GET clock":
-                return {"now": emulator.clock.now()}
-            case "POST clock":
-                emulator.clock.advance(**given)
-                return {"now": emulator.clock.now()}
-            case "GET settings":
-                return emulator.backend.current_settings()
-            case "PATCH settings":
-                emulator.configure(**given)
-                return emulator.backend.current_settings()
-            case "GET operations":
-                return [each.name for each in emulator.backend.operations]
-            case "GET errors":
-                return {
-                    name: {"status": each.status, "source": each.source}
-                    for name, each in emulator.backend.documented.items()
-                }
-            case "POST disconnect":
-                return {"connections": emulator.disconnect()}
-            case "POST reset":
-                emulator.reset()
-                return {}
-            case _:
-                return None
-
-    def _is_ours(self, host: str) -> bool:
-        name, _, port = host.rpartition(":")
-        name = name.removeprefix("[").removesuffix("]")
-        wanted = self._emulator.names
-        known = name.lower() in wanted or f"*.{name.lower().partition('.')[2]}" in wanted
-        return port == str(self._emulator.port) and known
+    def _is_ours(self, host: str, port: int) -> bool:
+        name, _, asked = host.rpartition(":")
+        name = name.removeprefix("[").removesuffix("]").lower()
+        return asked == str(port) and (name in self._names or f"*.{name.partition('.')[2]}" in self._names)
 
 
 def _refusal(status: int, message: str) -> Response:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from kmsbridge.emulation._connection import Reply
 from kmsbridge.emulation._control import PREFIX, Control
-from kmsbridge.emulation._failures import ANSWERED, ANY, CHALLENGE, CONNECT, Answer, Failures, Rule
+from kmsbridge.emulation._failures import ANSWERED, ANY, CHALLENGE, CONNECT, Answer, Failures, Rule, failure_from_json
 from kmsbridge.emulation._message import Response
 from kmsbridge.emulation._recorder import Recorder
 from kmsbridge.emulation._server import LOOPBACK, Server
@@ -19,7 +19,7 @@ from kmsbridge.emulation._tls import Authority
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Self
 
     from kmsbridge.emulation._backend import Backend
@@ -72,7 +72,7 @@ class Emulator:
         self.port = port
         self._host = host
         self._failures = Failures(seed)
-        self._control = Control(self, self.token)
+        self._control = Control(self.names, self.token, self._calls())
         self._authority = Authority(self.names)
         self._server = Server(self._answer, self._connecting, self._authority.context())
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -202,6 +202,46 @@ class Emulator:
         self.requests.reset()
         self.backend.reset()
 
+    def _calls(self) -> Mapping[str, Callable[[dict[str, Any]], object]]:
+        """What the control path offers: the same as the methods here. Each runs on the loop."""
+        backend = self.backend
+
+        def fail(given: dict[str, Any]) -> dict[str, Any]:
+            self.fail(given.pop("operation"), with_=failure_from_json(given.pop("with")), **given)
+            return {}
+
+        def clear_failures(_: dict[str, Any]) -> dict[str, Any]:
+            self.clear_failures()
+            return {}
+
+        def clock(given: dict[str, Any]) -> dict[str, float]:
+            self.clock.advance(**given)
+            return {"now": self.clock.now()}
+
+        def settings(given: dict[str, Any]) -> dict[str, Any]:
+            self.configure(**given)
+            return backend.current_settings()
+
+        def reset(_: dict[str, Any]) -> dict[str, Any]:
+            self.reset()
+            return {}
+
+        return {
+            "GET requests": lambda _: self.requests.to_list(),
+            "POST failures": fail,
+            "DELETE failures": clear_failures,
+            "GET clock": lambda _: {"now": self.clock.now()},
+            "POST clock": clock,
+            "GET settings": lambda _: backend.current_settings(),
+            "PATCH settings": settings,
+            "GET operations": lambda _: [each.name for each in backend.operations],
+            "GET errors": lambda _: {
+                name: {"status": each.status, "source": each.source} for name, each in backend.documented.items()
+            },
+            "POST disconnect": lambda _: {"connections": self.disconnect()},
+            "POST reset": reset,
+        }
+
     def _on_loop(self, work: Callable[[], T]) -> T:
         """Do something on the loop that all state lives on, unless there is none yet, or it is ours."""
         loop = self._loop
@@ -221,7 +261,7 @@ class Emulator:
 
     async def _answer(self, request: Request) -> Reply:
         if request.path.startswith(PREFIX):
-            return Reply(self._control.handle(request))
+            return Reply(self._control.handle(request, self.port))
         try:
             return self._reply(request)
         except Exception:

@@ -8,8 +8,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from kmsbridge_azure_keyvault.emulator._base64url import decode, encode
 from kmsbridge_azure_keyvault.emulator._items import Refused, Version
-from kmsbridge_azure_keyvault.emulator._vault import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import secrets
 from typing import Any
 
 from kmsbridge_azure_keyvault.emulator import _arithmetic as arithmetic
+from kmsbridge_azure_keyvault.emulator._base64url import encode
 from kmsbridge_azure_keyvault.emulator._items import Refused
 from kmsbridge_azure_keyvault.emulator._keys import find_key, kid_of
-from kmsbridge_azure_keyvault.emulator._vault import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
