@@ -62,7 +62,10 @@ class Cryptography(Protocol):
     async def sign(self, call: Call, name: str, version: str, algorithm: SignatureAlgorithm, digest: bytes) -> Made: ...
     async def verify(
         self, call: Call, name: str, version: str, algorithm: SignatureAlgorithm, digest: bytes, signature: bytes
-    ) -> bool: ...
+    ) -> tuple[str, bool]:
+        """The key, and whether it fits."""
+        ...
+
     async def public_key(self, call: Call, name: str, version: str | None) -> Made:
         """As PEM."""
         ...
@@ -135,7 +138,7 @@ class RegionCryptography:
 
     async def verify(
         self, call: Call, name: str, version: str, algorithm: SignatureAlgorithm, digest: bytes, signature: bytes
-    ) -> bool:
+    ) -> tuple[str, bool]:
         """Whether it is the signature of this digest."""
         request = {
             "KeyId": name,
@@ -145,9 +148,9 @@ class RegionCryptography:
             "Value": _answers.encoded(signature),
         }
 
-        def read(node: Mapping[str, Any]) -> bool:
+        def read(node: Mapping[str, Any]) -> tuple[str, bool]:
             _answers.same(node, "KeyVersionId", version)
-            return _answers.verdict(node, "Value")
+            return _answers.text(node, "KeyId"), _answers.verdict(node, "Value")
 
         return await self._region.exchange(call, "AsymmetricVerify", request, read)
 

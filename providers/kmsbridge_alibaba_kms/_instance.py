@@ -174,7 +174,7 @@ class InstanceCryptography:
 
     async def verify(
         self, call: Call, name: str, version: str, algorithm: SignatureAlgorithm, digest: bytes, signature: bytes
-    ) -> bool:
+    ) -> tuple[str, bool]:
         """Whether it is the signature of this digest."""
         del version
         fields: dict[str, str | bytes | int] = {
@@ -182,9 +182,8 @@ class InstanceCryptography:
             "Signature": signature,
         }  # fmt: skip
 
-        def read(found: Mapping[str, Any]) -> bool:
-            _text(found, "KeyId")
-            return bool(found["Value"])
+        def read(found: Mapping[str, Any]) -> tuple[str, bool]:
+            return _text(found, "KeyId"), bool(found["Value"])
 
         return await self._instance.exchange(call, "Verify", fields, read)
 

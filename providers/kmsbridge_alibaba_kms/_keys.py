@@ -231,14 +231,21 @@ class KmsKeys:
         if not found.pending:
             raise Refused(Answer(door=_findings.NOT_SCHEDULED))
         was_disabled = _DISABLED_TAG in await self._all_tags(call, found)
-        await self._region.do(call, "CancelKeyDeletion", {"KeyId": found.id})
-        call.applied = True
-        if was_disabled:
-            await self._region.do(call, "DisableKey", {"KeyId": found.id})
-            untag = {"KeyId": found.id, "TagKeys": json.dumps([_DISABLED_TAG])}
-            await self._region.do(call, "UntagResource", untag)
-        state = "Disabled" if was_disabled else "Enabled"
-        return await self._key(call, name, found._replace(state=state, deletes_at=None))
+        try:
+            await self._region.do(call, "CancelKeyDeletion", {"KeyId": found.id})
+        except Refused as error:
+            if _code(error) not in (Code.PENDING_DELETION, Code.WRONG_STATE):
+                raise
+            raced = error
+        else:
+            call.applied = True
+            if was_disabled:
+                await self._region.do(call, "DisableKey", {"KeyId": found.id})
+                untag = {"KeyId": found.id, "TagKeys": json.dumps([_DISABLED_TAG])}
+                await self._region.do(call, "UntagResource", untag)
+            state = "Disabled" if was_disabled else "Enabled"
+            return await self._key(call, name, found._replace(state=state, deletes_at=None))
+        raise Refused(raced.answer._replace(door=_findings.NOT_SCHEDULED))  # another was faster
 
     # -- looking ------------------------------------------------------------------------
 

@@ -37,10 +37,16 @@ OAEP = "RSA-OAEP-256"
 KEPT = 60.0
 """Seconds for which what is known of a key is used without a look."""
 _KEY_BYTES = 32
-_STALE = (Code.NOT_FOUND, Code.VERSION_NOT_FOUND, Code.UNSUPPORTED, Code.INVALID_ARGUMENT)
+_STALE = (
+    Code.NOT_FOUND, Code.VERSION_NOT_FOUND, Code.UNSUPPORTED, Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE
+)  # fmt: skip
 """How a service answers that has another key behind the name than we believe."""
 _NOT_OURS = (Code.INVALID_ARGUMENT, Code.DECRYPTION_FAILED, Code.NOT_FOUND, Code.VERSION_NOT_FOUND, Code.UNSUPPORTED)
 """What it says of data that the key has not made."""
+
+
+class _Replaced(Exception):
+    """Another key than we know of has the name now."""
 
 
 class KmsKeyUses(KmsKeys):
@@ -65,6 +71,7 @@ class KmsKeyUses(KmsKeys):
             _check_signer(key, algorithm)
             used = version or _version(key)
             made = await self._does.sign(call, name, used, algorithm, digest)
+            _check_same(key, made.key)
             value = made.data
             if key.spec is KeySpec.EC_P256:
                 try:
@@ -88,7 +95,9 @@ class KmsKeyUses(KmsKeys):
             sent = to_der(signature) if key.spec is KeySpec.EC_P256 else _of_size(key, signature)
             if sent is None:
                 return False
-            return await self._does.verify(call, name, used, algorithm, digest, sent)
+            id_, fits = await self._does.verify(call, name, used, algorithm, digest, sent)
+            _check_same(key, id_)
+            return fits
 
         try:
             return await self._with(call, name, verify)
@@ -108,6 +117,7 @@ class KmsKeyUses(KmsKeys):
                 await self._check_version(call, key, version)
             used = version or _version(key)
             made = await self._does.public_key(call, name, used)
+            _check_same(key, made.key)
             try:
                 spec, pem = public_key(made.data)
             except Malformed:
@@ -128,6 +138,7 @@ class KmsKeyUses(KmsKeys):
                 return Ciphertext(PROVIDER, name, made.version or "1", self._does.label, made.data)
             version = _version(key)
             made = await self._does.encrypt_rsa(call, name, version, plaintext)
+            _check_same(key, made.key)
             return Ciphertext(PROVIDER, name, version, OAEP, made.data)
 
         return await self._with(call, name, encrypt)
@@ -137,19 +148,22 @@ class KmsKeyUses(KmsKeys):
 
         async def decrypt(key: Metadata) -> bytes:
             version, payload, how = ciphertext.version, ciphertext.payload, ciphertext.algorithm
-            if key.encrypts is False or (context.encoded and key.spec is not KeySpec.AES_256):
+            aes = key.spec is KeySpec.AES_256
+            if key.encrypts is False or (context.encoded and not aes):
                 raise Refused(Answer(door=_findings.KIND))
-            if how != (self._does.label if key.spec is KeySpec.AES_256 else OAEP) or not payload:
+            if how != (self._does.label if aes else OAEP) or not payload:
                 raise await self._unfit(call, key, version)
+            if not aes and version != key.version and version not in await self._all_versions(call, key):
+                raise Foreign  # not every door looks at it
             try:
-                if key.spec is KeySpec.AES_256:
+                if aes:
                     made = await self._does.decrypt(call, name, payload, context)
                 else:
                     made = await self._does.decrypt_rsa(call, name, version, payload)
             except Refused as error:
                 refused = error
             else:
-                if made.version not in (version, None) or not self._is(key, made.key):
+                if made.version not in (version, None) or (key.id and made.key != key.id):
                     raise await self._unfit(call, key, version)
                 return made.data
             if _code(refused) not in _NOT_OURS or refused.answer.status is None or refused.answer.status < 400:
@@ -174,6 +188,7 @@ class KmsKeyUses(KmsKeys):
             if key.spec is not KeySpec.AES_256:
                 plaintext = os.urandom(_KEY_BYTES)
                 made = await self._does.encrypt_rsa(call, name, _version(key), plaintext)
+                _check_same(key, made.key)
                 return DataKey(plaintext, Ciphertext(PROVIDER, name, _version(key), OAEP, made.data))
             made, plaintext = await self._does.new_key(call, name, context)
             if len(plaintext) != _KEY_BYTES:
@@ -188,11 +203,11 @@ class KmsKeyUses(KmsKeys):
         """Do it with what is known of the key; where that may be why it fails, look, and do it again."""
         held = self._known.get(name)
         if held is None or monotonic() >= held[1]:
-            return await act(await self._look_up(call, name))
+            return await self._finally(act, await self._look_up(call, name))
         failure: Exception
         try:
             return await act(held[0])
-        except (Broken, Foreign) as error:
+        except (Broken, Foreign, _Replaced) as error:
             failure = error
         except Refused as error:
             if _code(error) not in _STALE:
@@ -200,8 +215,16 @@ class KmsKeyUses(KmsKeys):
             failure = error
         known = await self._look_up(call, name)
         if (known.id, known.version, known.spec) == (held[0].id, held[0].version, held[0].spec):
-            raise failure
-        return await act(known)
+            raise Refused(Answer(200)) if isinstance(failure, _Replaced) else failure
+        return await self._finally(act, known)
+
+    async def _finally(self, act: Callable[[Metadata], Awaitable[T]], known: Metadata) -> T:
+        """Do it with what is known for sure."""
+        try:
+            return await act(known)
+        except _Replaced:
+            pass
+        raise Refused(Answer(200))
 
     async def _look_up(self, call: Call, name: str) -> Metadata:
         self._known.pop(name, None)
@@ -229,9 +252,6 @@ class KmsKeyUses(KmsKeys):
             raise Refused(Answer(200)) from None
         return Metadata(made.key, spec, None, "Enabled", "1", None, None)
 
-    def _is(self, key: Metadata, id_: str) -> bool:
-        return not key.id or id_ == key.id
-
     async def _check_version(self, call: Call, key: Metadata, version: str) -> None:
         if version != key.version and version not in await self._all_versions(call, key):
             raise Refused(Answer(door=_findings.VERSION))
@@ -240,7 +260,8 @@ class KmsKeyUses(KmsKeys):
         """Data that does not decrypt: of a version that the key has it is broken, else it is not the key's."""
         if version == key.version or version in await self._all_versions(call, key):
             return Broken()
-        return Foreign()
+        # An instance's door alone does not tell the versions of an AES key.
+        return Broken() if self._door_or_none is None and key.version is None else Foreign()
 
     async def _all_versions(self, call: Call, key: Metadata) -> list[str]:
         if self._door_or_none is None:
@@ -260,6 +281,11 @@ def _version(key: Metadata) -> str:
     if key.version is None:
         raise Refused(Answer(200))
     return key.version
+
+
+def _check_same(key: Metadata, id_: str) -> None:
+    if key.id and id_ != key.id:
+        raise _Replaced
 
 
 def _check_signer(key: Metadata, algorithm: SignatureAlgorithm) -> None:

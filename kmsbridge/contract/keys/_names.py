@@ -53,9 +53,10 @@ class NameCases(KeyCases):
 
     async def test_a_native_name_that_has_a_portable_one_is_refused(self, bridge: BridgeView, canary: Canary) -> None:
         """A key has one name: the error says which."""
+        name = f"native:{bridge.keys.native('name')}"
         for operation in filter(self.can, NAMED):
             with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
-                await self.act(bridge.keys, operation, canary, name="native:name")
+                await self.act(bridge.keys, operation, canary, name=name)
             assert "'name'" in info.value.remediation
 
     @needs("create", "get", "list")
