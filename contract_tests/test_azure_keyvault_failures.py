@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from kmsbridge.emulation import Failure
 
-# A connection that a failure below HTTP has broken may reach the garbage collector before it is closed.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
-
 CANARY = Canary()
 
 

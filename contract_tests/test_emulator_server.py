@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import queue
+import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 
+from kmsbridge import connect
 from kmsbridge.emulation import Answer, Cut, Emulator, Reset, serve
 from kmsbridge_azure_keyvault.emulator import KeyVault
 
@@ -290,6 +295,33 @@ def test_a_person_is_told_how_to_use_it() -> None:
     for words in ("azure-keyvault listens on https://localhost:", "X-Emulator-Token: ", "export AZURE_TENANT_ID=",
                   "verify_challenge_resource=False", "disableChallengeResourceVerification: true"):
         assert words in text
+
+
+def test_the_printed_address_is_one_of_ours() -> None:
+    """What a person is told to set makes kmsbridge talk to it, once the shell has put the file in its place."""
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file, Emulator(KeyVault()) as emulator:
+        emulator.write_ca(file.name)
+        found = re.search(r'export KMSBRIDGE_PROFILE="(.+)"', emulator.backend.usage)
+        assert found is not None
+        with (
+            patch.dict(os.environ, emulator.backend.environment),
+            connect(found[1].replace("$SSL_CERT_FILE", file.name)) as bridge,
+        ):
+            bridge.secrets.set("a", "value")
+            assert bridge.secrets.get("a").value == "value"
+
+
+@pytest.mark.parametrize(("more", "says"), [
+    ((), "cannot listen on localhost:{port}: Address already in use"),
+    (("--ca-file", "/nowhere/ca.pem", "--port", "0"), "/nowhere/ca.pem cannot be written: No such file or directory"),
+])  # fmt: skip
+def test_what_the_system_refuses_is_told(emulator: Emulator, more: tuple[str, ...], says: str) -> None:
+    """A port that is taken, and a file that cannot be written."""
+    command = [sys.executable, "-m", "kmsbridge.cli", "emulate", "azure-keyvault", "--port", str(emulator.port), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(says.format(port=emulator.port))
+    assert done.stdout == ""
 
 
 def test_a_stopped_emulator_refuses(tmp_path: Path) -> None:

@@ -152,6 +152,17 @@ def test_a_refused_token_is_dropped() -> None:
     assert get(tokens) == "opaque-2"
 
 
+def test_of_tokens_refused_at_once_each_is_dropped() -> None:
+    """Two backends of one identity may refuse each its own: neither refusal hides the other."""
+    fake = Fake()
+    tokens = Tokens(Given(fake))
+    first, second = get(tokens, tenant_id="a"), get(tokens, tenant_id="b")
+    tokens.refuse(f"Bearer {first}")
+    tokens.refuse(f"Bearer {second}")
+    assert tokens.renew()
+    assert len({first, second, get(tokens, tenant_id="a"), get(tokens, tenant_id="b")}) == 4
+
+
 def test_waiting_for_a_token_ends_with_the_call() -> None:
     """Nothing was sent to the vault, and the one that fetches it goes on."""
     fake = Fake()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -44,10 +45,16 @@ def emulate(
                 as_json=context.ensure_object(Chosen).json, say=_say_now,
             )
         except ValueError as error:
-            reason = str(error)
+            reason, advice = str(error), "See: kmsbridge emulate --help"
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else "the system refused"
+            if error.filename is not None:
+                reason, advice = f"{error.filename} cannot be written: {why}", "Give another --ca-file."
+            else:
+                reason, advice = f"cannot listen on {host}:{port}: {why}", "Give another --port; 0 takes a free one."
         else:
             return
-        raise invalid(reason, remediation="See: kmsbridge emulate --help")
+        raise invalid(reason, remediation=advice)
     raise UnsupportedError(
         f"emulators need {missing}, which is not installed", remediation="pip install 'kmsbridge[emulators]'"
     )

@@ -117,10 +117,17 @@ class Server:
             self._sockets.discard(connection)
 
     async def _converse(self, connection: socket.socket, number: int) -> None:
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not await self._let_in(connection):
-            connection.close()
+        let_in = False
+        try:
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            let_in = await self._let_in(connection)
+        except OSError:  # the client is gone already
+            pass
+        finally:
+            if not let_in:  # also where the server is stopped meanwhile
+                connection.close()
+        if not let_in:
             return
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()

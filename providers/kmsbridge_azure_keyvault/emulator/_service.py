@@ -227,9 +227,12 @@ class KeyVault(Backend[Settings]):
 
     @property
     def usage(self) -> str:
-        """How to point Microsoft's SDKs at it."""
+        """How to point kmsbridge and Microsoft's SDKs at it."""
         port = self.address.rpartition(":")[2]
-        return f"""Python:
+        return f"""kmsbridge:
+    export KMSBRIDGE_PROFILE="azure-keyvault://localhost:{port}?authority={self.address}\
+&credential=environment&verify_challenge=false&ca=$SSL_CERT_FILE"
+Python:
     credential = ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,
         authority="{self.address}", disable_instance_discovery=True)
     SecretClient("{self.address}", credential, verify_challenge_resource=False)
