@@ -1,0 +1,335 @@
+"""What may come in the place of an answer of Alibaba Cloud KMS, at both doors: each is one error, of one request."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from contract_tests.alibaba_doors import JSON, OPENAPI, PROTOBUF, REQUEST_ID, VALUE, error, opened, protobuf, url
+from kmsbridge import Code, KMSError, NetworkError, Outcome, connect, connect_async
+from kmsbridge.contract import BridgeView, Canary, Witness
+from kmsbridge.emulation import Answer, Close, Cut, Emulator, Garbage, Hang, Reset
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+    from kmsbridge.emulation import Failure
+
+# A connection that a failure below HTTP has broken may reach the garbage collector before it is closed.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
+
+CANARY = Canary()
+DOORS = ("openapi", "instance")
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """The doors, asked for nothing yet."""
+    with opened() as running:
+        yield running
+
+
+class Through(NamedTuple):
+    """A bridge, and through which door it goes."""
+
+    view: BridgeView
+    door: str
+
+
+@pytest.fixture(params=[(door, mode) for door in DOORS for mode in ("sync", "async")], ids="-".join)
+async def through(request: pytest.FixtureRequest, emulator: Emulator) -> AsyncIterator[Through]:
+    """A bridge of each mode through each door that has made a call; it is watched for the canary."""
+    door, mode = request.param
+    witness = Witness(CANARY)
+    with witness.watching():
+        view = BridgeView((connect if mode == "sync" else connect_async)(url(door)), witness)
+        assert (await view.secrets.get("a")).value == VALUE
+        emulator.requests.reset()
+        yield Through(view, door)
+        await view.aclose()
+    assert not witness.leaks
+
+
+@pytest.fixture(params=["sync", "async"])
+async def region(request: pytest.FixtureRequest, emulator: Emulator) -> AsyncIterator[BridgeView]:
+    """The same through the region's door alone, which does more; the keys have been used."""
+    witness = Witness(CANARY)
+    with witness.watching():
+        view = BridgeView((connect if request.param == "sync" else connect_async)(url("openapi")), witness)
+        await view.keys.encrypt("aes", b"x")
+        await view.keys.verify("ec", b"x", b"\1" * 64, algorithm="ES256")
+        emulator.requests.reset()
+        yield view
+        await view.aclose()
+    assert not witness.leaks
+
+
+# -- one request ------------------------------------------------------------------------
+
+_DOWN = b'{"Code":"ServiceUnavailableTemporary","Message":"m","RequestId":"r"}'
+PERSISTENT: Mapping[str, tuple[Failure, Code, Outcome]] = {
+    "503": (Answer(503, (("Content-Type", JSON),), _DOWN), Code.SERVICE_UNAVAILABLE, Outcome.NOT_APPLIED),
+    "503, a page": (Answer(503, (), b"<html></html>"), Code.SERVICE_UNAVAILABLE, Outcome.UNKNOWN),
+    "reset": (Reset(), Code.NETWORK_ERROR, Outcome.UNKNOWN),
+    "close": (Close(), Code.NETWORK_ERROR, Outcome.UNKNOWN),
+    "cut": (Cut(at=10), Code.NETWORK_ERROR, Outcome.UNKNOWN),
+    "no HTTP": (Garbage(), Code.NETWORK_ERROR, Outcome.UNKNOWN),
+}
+ONCE: Mapping[str, Callable[[BridgeView], Awaitable[object]]] = {
+    "GetSecretValue": lambda bridge: bridge.secrets.get("a"),
+    "PutSecretValue": lambda bridge: bridge.secrets.set("a", CANARY.text()),
+    "ListSecrets": lambda bridge: anext(bridge.secrets.list()),
+    "DeleteSecret": lambda bridge: bridge.secrets.delete("a"),
+    "RestoreSecret": lambda bridge: bridge.secrets.recover("a"),
+    "Encrypt": lambda bridge: bridge.keys.encrypt("aes", CANARY.bytes()),
+    "DescribeKey": lambda bridge: bridge.keys.get("aes"),
+    "AsymmetricVerify": lambda bridge: bridge.keys.verify("ec", b"message", b"\1" * 64, algorithm="ES256"),
+}
+
+
+@pytest.mark.parametrize("failure", PERSISTENT)
+@pytest.mark.parametrize("operation", ONCE)
+async def test_an_attempt_is_one_request(
+    region: BridgeView, emulator: Emulator, operation: str, failure: str
+) -> None:
+    """Neither the SDK nor a transport under it asks a second time; and the outcome is told."""
+    what, code, outcome = PERSISTENT[failure]
+    emulator.fail("*", what, times=None)
+    with pytest.raises(KMSError) as caught:
+        await ONCE[operation](region)
+    assert (caught.value.code, caught.value.outcome) == (code, outcome), caught.value.details()
+    assert {seen.operation for seen in emulator.requests} == {operation}
+    assert len(emulator.requests) == caught.value.attempts
+
+
+async def test_a_thousand_calls_share_a_connection(through: Through, emulator: Emulator) -> None:
+    """In both modes, at both doors."""
+    for _ in range(1_000):
+        await through.view.secrets.get("a")
+    assert len(emulator.requests) == 1_000
+    assert len({seen.connection for seen in emulator.requests}) == 1
+
+
+async def test_a_call_ends_at_its_deadline(through: Through, emulator: Emulator) -> None:
+    """A service that does not answer holds nobody for longer."""
+    emulator.fail("GetSecretValue", Hang(5.0), times=None)
+    with pytest.raises(KMSError) as caught:
+        await through.view.secrets.get("a", timeout=0.3)
+    assert (caught.value.code, caught.value.outcome) == (Code.TIMEOUT, Outcome.UNKNOWN)
+
+
+# -- nothing of a plaintext ------------------------------------------------------------------
+
+LOST: Mapping[str, Failure] = {
+    "a reset": Reset(),
+    "a timeout": Hang(5.0),
+    "a refusal that repeats it": Answer(
+        400,
+        (("Content-Type", JSON),),
+        json.dumps({"Code": "SignatureDoesNotMatch", "Message": f"POST&Plaintext%3D{CANARY.token}"}).encode(),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOST)
+async def test_a_failed_encryption_leaves_no_trace(region: BridgeView, emulator: Emulator, kind: str) -> None:
+    """The plaintext is in the URL, which is in no error, log at DEBUG, repr, pickle or traceback; the witness looks."""
+    emulator.fail("Encrypt", LOST[kind], times=None)
+    with pytest.raises(KMSError) as caught:
+        await region.keys.encrypt("aes", CANARY.bytes(), timeout=0.5)
+    assert region.witness.canary.find(caught.value.details()) is None
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_refused_connection_leaves_no_trace(mode: str, door: str) -> None:
+    """Nothing was sent; and nothing of what was to be sent is anywhere."""
+    witness = Witness(CANARY)
+    with opened(), socket.socket() as taken, witness.watching():
+        taken.bind(("localhost", 0))  # and does not listen
+        nowhere = url(door, taken.getsockname()[1])
+        view = BridgeView((connect if mode == "sync" else connect_async)(nowhere), witness)
+        with pytest.raises(NetworkError) as caught:
+            await view.keys.encrypt("aes", CANARY.bytes())
+        assert caught.value.outcome is Outcome.NOT_SENT
+        with pytest.raises(NetworkError):
+            await view.secrets.get("a")
+        await view.aclose()
+    assert not witness.leaks
+
+
+# -- bad answers ------------------------------------------------------------------------
+
+_ERROR = b'{"Code":"Forbidden.NoPermission","Message":"m","RequestId":"r","HostId":"h"}'
+_JSON = (("Content-Type", JSON),)
+_BINARY = (("Content-Type", PROTOBUF),)
+
+
+def _refusal(body: bytes = _ERROR, *headers: tuple[str, str], status: int = 403) -> Answer:
+    return Answer(status, headers or _JSON, body)
+
+
+BROKEN: Mapping[str, Answer] = {
+    "empty": _refusal(b""),
+    "a page": _refusal(b"<html><h1>403 Forbidden</h1></html>", ("Content-Type", "text/html")),
+    "a page labelled JSON": _refusal(b"<html></html>"),
+    "XML": _refusal(b"<Error><Code>Forbidden.NoPermission</Code></Error>", ("Content-Type", "text/xml")),
+    "truncated XML": _refusal(b"<Error><Code>Forbidden", ("Content-Type", "text/xml")),
+    "truncated JSON": _refusal(_ERROR[:40]),
+    "null": _refusal(b"null"),
+    "a list": _refusal(b"[]"),
+    "a string": _refusal(b'"no"'),
+    "a number": _refusal(b"42"),
+    "code is a number": _refusal(b'{"Code":403,"Message":5}'),
+    "code is an object": _refusal(b'{"Code":{},"Message":[]}'),
+    "code is empty": _refusal(b'{"Code":"","Message":""}'),
+    "no UTF-8": _refusal(b'{"Code":"Forbidden.NoPermission","Message":"\xff\xfe"}'),
+    "UTF-16": _refusal(_ERROR.decode().encode("utf-16")),
+    "a BOM": _refusal(b"\xef\xbb\xbf" + _ERROR),
+    "half a surrogate pair": _refusal(b'{"Code":"Forbidden.NoPermission","Message":"\\ud800"}'),
+    "a member twice": _refusal(b'{"Code":"A","Code":"Forbidden.NoPermission","Message":"m"}'),
+    "NaN": _refusal(b'{"Code":"Forbidden.NoPermission","Message":NaN}'),
+    "100,000 brackets": _refusal(b"[" * 100_000),
+    "8 MB": _refusal(b'{"Code":"Forbidden.NoPermission","Message":"' + b"x" * (8 << 20) + b'"}'),
+    "a charset that is none": _refusal(_ERROR, ("Content-Type", "application/json; charset=no-such")),
+    "no content type": _refusal(_ERROR, ("X-None", "1")),
+    "gzip label, plain body": _refusal(_ERROR, *_JSON, ("Content-Encoding", "gzip")),
+    "a gzip bomb": _refusal(gzip.compress(bytes(50 << 20)), *_JSON, ("Content-Encoding", "gzip")),
+    "a wait of garbage": _refusal(_ERROR, *_JSON, ("x-acs-retry-after", "soon"), ("Retry-After", "soon"), status=429),
+    "a negative wait": _refusal(_ERROR, *_JSON, ("x-acs-retry-after", "-5"), status=429),
+    "1,000 headers": _refusal(b"", *((f"X-{number}", "y") for number in range(1000))),
+    "a redirect to itself": _refusal(b"", ("Location", "/"), status=302),
+    "status 999": _refusal(status=999),
+    "status 204": Answer(204),
+    "success, empty": Answer(200, _JSON),
+    "success, a page": Answer(200, (("Content-Type", "text/html"),), b"<html>login</html>"),
+    "success, null": Answer(200, _JSON, b"null"),
+    "success, a list": Answer(200, _JSON, b"[]"),
+    "success, {}": Answer(200, _JSON, b"{}"),
+    # Protocol Buffers, at either door
+    "a truncated varint": _refusal(b"\x08\xff", *_BINARY),
+    "an endless varint": _refusal(b"\x08" + b"\xff" * 20, *_BINARY),
+    "2 GB announced": _refusal(b"\x12\xff\xff\xff\xff\x07abc", *_BINARY),
+    "a negative length": _refusal(b"\x12" + b"\xff" * 9 + b"\x01", *_BINARY),
+    "a wrong wire type": _refusal(b"\x10\x05" + error("Forbidden.NoPermission", 403), *_BINARY),
+    "unknown fields": _refusal(error("Forbidden.NoPermission", 403) + b"\x98\x06\x01\x2a\x01x", *_BINARY),
+    "a negative status": _refusal(error("Forbidden.NoPermission", -1), *_BINARY),
+    "a group": _refusal(error("Forbidden.NoPermission", 403) + b"\x2b\x2c", *_BINARY),
+    "an Error that is cut": _refusal(error("Forbidden.NoPermission", 403)[:10], *_BINARY),
+    "an Error, labelled JSON": _refusal(error("Forbidden.NoPermission", 403)),
+    "an empty 413": Answer(413, _BINARY),
+    "8 MB of Error": _refusal(error("Forbidden.NoPermission", 403, "x" * (8 << 20)), *_BINARY),
+    "success, two bytes": Answer(200, _BINARY, b"HE"),
+    "success, an Error unknown": Answer(200, _BINARY, error(CANARY.token, 403, CANARY.token)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_answer_is_an_error_with_its_status(through: Through, emulator: Emulator, name: str) -> None:
+    """Whatever the body, the status is not lost, and a success without a secret is none."""
+    emulator.fail("GetSecretValue", BROKEN[name], times=None)
+    with pytest.raises(KMSError) as caught:
+        await through.view.secrets.get("a", timeout=5.0)
+    assert caught.value.http_status == BROKEN[name].status
+    if 200 <= BROKEN[name].status < 300:
+        assert caught.value.code is Code.INTERNAL_ERROR
+    assert caught.value.retry_after is None
+
+
+READABLE = [
+    name
+    for name, answer in BROKEN.items()
+    if b"Forbidden.NoPermission" in answer.body and answer.status in (403, 429) and name != "an Error that is cut"
+]
+
+
+@pytest.mark.parametrize("name", READABLE)
+async def test_an_error_that_can_be_read_is_read(through: Through, emulator: Emulator, name: str) -> None:
+    """In whichever form it comes, at either door, whatever its status."""
+    emulator.fail("GetSecretValue", BROKEN[name], times=None)
+    with pytest.raises(KMSError) as caught:
+        await through.view.secrets.get("a", timeout=5.0)
+    assert caught.value.code is Code.ACCESS_DENIED
+
+
+_GOOD = {**OPENAPI["GetSecretValue"], "SecretData": "wrong", "RequestId": REQUEST_ID}
+BODIES: Mapping[str, dict[str, Any]] = {
+    "no value": {"SecretData": None},
+    "the value is an object": {"SecretData": {}},
+    "Base64 that is none": {"SecretDataType": "binary", "SecretData": "!"},
+    "a type that is none": {"SecretDataType": "other"},
+    "no type": {"SecretDataType": None},
+    "no version": {"VersionId": None},
+    "another's name": {"SecretName": "b"},
+    "no name": {"SecretName": None},
+    "no request id": {"RequestId": None},
+    "an error's code": {"Code": "x"},
+    "a time that is text": {"CreateTime": "now"},
+    "a time that is a number": {"CreateTime": 5},
+    "a time beyond the calendar": {"CreateTime": "2026-13-31T12:00:00Z"},
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_success_with_wrong_members_is_an_error(region: BridgeView, emulator: Emulator, name: str) -> None:
+    """Never None, never a wrong value, never somebody else's."""
+    emulator.fail("GetSecretValue", Answer(200, _JSON, json.dumps({**_GOOD, **BODIES[name]}).encode()), times=None)
+    with pytest.raises(KMSError) as caught:
+        await region.secrets.get("a")
+    assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
+
+
+MESSAGES: Mapping[str, bytes] = {
+    "another's name": protobuf(SecretName="b"),
+    "no name": protobuf(SecretName=""),
+    "no version": protobuf(VersionId=""),
+    "no type": protobuf(SecretDataType=""),
+    "no request id": protobuf(RequestId=""),
+    "Base64 that is none": protobuf(SecretDataType="binary", SecretData="!"),
+    "cut": protobuf()[:-3],
+    "no UTF-8": protobuf().replace(VALUE.encode(), b"\xff" * len(VALUE)),
+    "JSON": json.dumps(_GOOD).encode(),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_a_message_with_wrong_fields_is_an_error(emulator: Emulator, mode: str, name: str) -> None:
+    """The same, of an instance's door."""
+    emulator.fail("GetSecretValue", Answer(200, _BINARY, MESSAGES[name]), times=None)
+    view = BridgeView((connect if mode == "sync" else connect_async)(url("instance")), Witness(CANARY))
+    with pytest.raises(KMSError) as caught:
+        await view.secrets.get("a")
+    await view.aclose()
+    assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
+
+
+async def test_what_the_others_spoil_is_a_secret(through: Through, emulator: Emulator) -> None:
+    """So that they are refused for what is wrong with them."""
+    bodies = {"openapi": json.dumps(_GOOD).encode(), "instance": protobuf(SecretData="wrong")}
+    emulator.fail("GetSecretValue", Answer(200, _JSON, bodies[through.door]))
+    assert (await through.view.secrets.get("a")).value == "wrong"
+
+
+WIRE: Mapping[str, Failure] = {
+    "not HTTP": Garbage(b"SSH-2.0-OpenSSH_9.0\r\n"),
+    "closed": Close(),
+    "reset": Reset(),
+    "headers, then closed": Garbage(b"HTTP/1.1 200 OK\r\nContent-Type: app"),
+    "a success that is cut": Garbage(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n\x0a\x01a"),
+    "a hang": Hang(5.0),
+}
+
+
+@pytest.mark.parametrize("name", WIRE)
+async def test_what_is_no_answer_is_an_error(through: Through, emulator: Emulator, name: str) -> None:
+    """It may have been sent, and the call ends in time."""
+    emulator.fail("GetSecretValue", WIRE[name], times=None)
+    with pytest.raises(KMSError) as caught:
+        await through.view.secrets.get("a", timeout=0.5)
+    assert caught.value.code is (Code.TIMEOUT if name == "a hang" else Code.NETWORK_ERROR)
+    assert caught.value.outcome is Outcome.UNKNOWN
