@@ -154,6 +154,15 @@ async def test_a_refused_use_of_a_key_is_decoded(bridge: BridgeView, emulator: E
     assert caught.value.provider_codes == ("Forbidden", "KeyOperationForbidden")
 
 
+@pytest.mark.parametrize("name", ["ForbiddenByRbac", "AccessDenied", "AccessDeniedWithoutInner"])
+async def test_who_may_not_see_what_is_deleted_sees_the_rest(
+    bridge: BridgeView, emulator: Emulator, name: str
+) -> None:
+    """However the vault says so, with an inner code or in words."""
+    emulator.fail("GetDeletedKeys", name)
+    assert [key.name async for key in bridge.keys.list()] == ["k"]
+
+
 # -- one request ------------------------------------------------------------------------
 
 PERSISTENT: Mapping[str, tuple[Failure | str, Code, Outcome]] = {
@@ -296,6 +305,7 @@ BODIES: Mapping[str, bytes] = {
     "value is an object": b'{"value":{},"attributes":{"enabled":true},"id":ID}',
     "value is null": b'{"value":null,"attributes":{"enabled":true},"id":ID}',
     "value is missing": b'{"attributes":{"enabled":true},"id":ID}',
+    "value is half a surrogate pair": b'{"value":"\\ud800","attributes":{"enabled":true},"id":ID}',
     "value is no UTF-8": b'{"value":"\xff","attributes":{"enabled":true},"id":ID}',
     "no attributes": b'{"value":"wrong","id":ID}',
     "attributes is a number": b'{"value":"wrong","attributes":5,"id":ID}',

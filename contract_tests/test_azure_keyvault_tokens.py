@@ -244,11 +244,25 @@ async def test_a_refused_token_is_replaced_once(emulator: Emulator, mode: str, n
     async with view(mode) as bridge:
         await bridge.secrets.set("a", "value")
         emulator.requests.reset()
-        emulator.fail("GetSecret", name, times=2)  # the SDK tries the same token again
+        emulator.fail("GetSecret", name)
         assert (await bridge.secrets.get("a")).value == "value"
         assert emulator.requests.count("Token") == 1
         assert (await bridge.secrets.get("a")).value == "value"
         assert emulator.requests.count("Token") == 1
+
+
+@pytest.mark.parametrize(("name", "sent"), [("InvalidAudience", 1), ("TokenLifetime", 2)])
+async def test_a_refused_token_is_not_sent_again(emulator: Emulator, mode: str, name: str, sent: int) -> None:
+    """What a new token cannot mend costs one request; else there is one more, with that token."""
+    async with view(mode) as bridge:
+        await bridge.secrets.set("a", "value")
+        emulator.requests.reset()
+        emulator.fail("GetSecret", name, times=None)
+        with pytest.raises(AuthenticationError) as caught:
+            await bridge.secrets.get("a")
+    assert caught.value.attempts == sent
+    assert sum(bool(seen.failure) for seen in emulator.requests) == sent
+    assert emulator.requests.count("Token") == sent - 1
 
 
 async def test_many_refused_at_once_fetch_one_token(emulator: Emulator) -> None:

@@ -324,6 +324,17 @@ def test_what_the_system_refuses_is_told(emulator: Emulator, more: tuple[str, ..
     assert done.stdout == ""
 
 
+def test_a_port_is_taken_on_either_address() -> None:
+    """Some clients of ``localhost`` try one first, some the other: neither may reach somebody else."""
+    try:
+        other = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:  # a machine without IPv6 has only the one
+        with Emulator(KeyVault()) as emulator, socket.create_connection(("127.0.0.1", emulator.port), 5):
+            return
+    with other, pytest.raises(OSError, match="in use"), Emulator(KeyVault(), port=other.getsockname()[1]):
+        pass
+
+
 def test_a_stopped_emulator_refuses(tmp_path: Path) -> None:
     """After its end nothing listens, and its port can be had again."""
     with Emulator(KeyVault()) as first:

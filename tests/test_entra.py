@@ -136,6 +136,15 @@ def test_a_token_that_has_expired_is_not_used() -> None:
         get(tokens)
 
 
+def test_tokens_that_have_expired_are_forgotten() -> None:
+    """Claims come and go; what was fetched for them is not kept for ever."""
+    fake = Fake(-1)
+    tokens = Tokens(Given(fake))
+    for number in range(5):
+        get(tokens, claims=str(number))
+    assert {held.token.token for held in tokens._held.values()} == {"opaque-5"}
+
+
 def test_a_refused_token_is_dropped() -> None:
     """That one, and no other: who comes late does not drop what another has fetched."""
     fake = Fake()

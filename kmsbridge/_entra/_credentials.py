@@ -211,8 +211,9 @@ _WIRES: dict[str | None, Wire] = {}
 def _wire(ca: str | None) -> Wire:
     """One for all credentials that trust the same. Tokens are fetched by the hour: it is closed at exit."""
     if ca not in _WIRES:
-        _WIRES[ca] = wire = cast("Wire", open_wire(BLOCKING, ca=ca, plain=True))  # metadata services speak plain http
-        atexit.register(wire.close)
+        wire = cast("Wire", open_wire(BLOCKING, ca=ca, plain=True))  # metadata services speak plain http
+        if _WIRES.setdefault(ca, wire) is wire:
+            atexit.register(wire.close)
     return _WIRES[ca]
 
 

@@ -128,6 +128,9 @@ class Tokens:
         token = fetched.token
         again = float(token.refresh_on or math.inf)
         held = _Held(token, _who(fetched), min(again, token.expires_on - REFRESH_BEFORE))
+        for each, kept in list(self._held.items()):  # claims come and go
+            if kept.token.expires_on <= time.time():
+                self._held.pop(each, None)
         self._held[key] = held
         if claims is not None:  # what was asked for with claims replaces what was revoked for the lack of them
             self._held[scopes, tenant, None, revocable] = held
@@ -147,7 +150,7 @@ class Tokens:
         refused = tuple(self._refused)
         for key, held in list(self._held.items()):
             if held.token.token in refused:
-                del self._held[key]
+                self._held.pop(key, None)
                 with self._lock:
                     if self._source is not None and self._source.renewable:
                         self._source = None

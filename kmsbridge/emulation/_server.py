@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from weakref import WeakSet
@@ -54,16 +55,27 @@ class Server:
         _SERVERS.add(self)
 
     def listen(self, host: str, port: int) -> int:
-        """Bind and listen; port 0 stands for a free one. The port."""
+        """Bind and listen; port 0 stands for a free one. The port.
+
+        Raises:
+            OSError: It is taken, if only on one of the addresses of ``localhost``.
+        """
+        asked = port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server(
             ("127.0.0.1" if host == "localhost" else host, port), family=family, backlog=BACKLOG
         )
-        self._listeners.append(listener)
         port = int(listener.getsockname()[1])
         if host == "localhost":  # some clients try ::1 first; a machine without IPv6 has only the other
-            with contextlib.suppress(OSError):
+            try:
                 self._listeners.append(socket.create_server(("::1", port), family=socket.AF_INET6, backlog=BACKLOG))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:  # they would reach somebody else there
+                    listener.close()
+                    if asked:
+                        raise
+                    return self.listen(host, 0)
+        self._listeners.append(listener)
         for each in self._listeners:
             each.setblocking(False)
             self._spawn(self._accept(each))

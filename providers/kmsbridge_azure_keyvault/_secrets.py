@@ -45,7 +45,7 @@ class VaultSecrets:
         """Append a version."""
         content_type = new.content_type
         if content_type is not None and content_type.endswith(MARKER):
-            call.attempts -= 1
+            call.attempts -= 1  # nothing is sent
             raise invalid(
                 f"content_type ends in {MARKER!r}, by which values that are bytes are known",
                 "content_type",
@@ -155,6 +155,8 @@ def _path(name: str, version: str | None) -> str:
 def _secret(node: Mapping[str, Any], asked: str, version: str | None = None) -> Secret:
     found = _bundles.item(node, node.get("id"), asked, version)
     value, content_type = _bundles.text(node, "value"), _content_type(node)
+    if not value.isascii():
+        value.encode()  # half a surrogate pair, which JSON can write, is no text: a ValueError
     given: str | bytes = value
     if content_type is not None and content_type.endswith(MARKER):
         given, content_type = base64.b64decode(value, validate=True), content_type.removesuffix(MARKER) or None

@@ -74,7 +74,7 @@ class Vault:
             "transport": azure_transport(wire),
             "api_version": API_VERSION,
             "verify_challenge_resource": settings.verify_challenge,
-            "raw_response_hook": _tell,
+            "raw_response_hook": _heard,
             "logger": SILENT,
             "redirect_policy": off,
             "logging_policy": off,
@@ -225,6 +225,19 @@ if hasattr(os, "register_at_fork"):
     _guard_challenges()
 
 
-def _tell(response: PipelineResponse[Any, Any]) -> None:
-    if response.http_response.status_code == 401:
-        logging.getLogger("kmsbridge").debug("the vault asks for a token")
+def _heard(response: PipelineResponse[Any, Any]) -> None:
+    """See each answer before the SDK's authentication does.
+
+    A 401 opens the conversation, or refuses the token: then the SDK would send the same one
+    again. Without the challenge it leaves that, and asks anew the next time. A challenge with
+    claims is another matter: it is answered with another token.
+    """
+    answer = response.http_response
+    if answer.status_code != 401:
+        return
+    refused = "Authorization" in response.http_request.headers
+    logging.getLogger("kmsbridge").debug(
+        "the vault refuses the token" if refused else "the vault asks for a token"
+    )
+    if refused and "claims=" not in answer.headers.get("WWW-Authenticate", "claims="):
+        del answer.headers["WWW-Authenticate"]

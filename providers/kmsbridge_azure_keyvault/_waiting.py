@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from kmsbridge._decode import Refused
+from kmsbridge._errors import Code
+from kmsbridge_azure_keyvault._errors import decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,12 +17,9 @@ _LATER = 2.0
 """Seconds between two looks, at first and at last."""
 
 
-_NO_RIGHT = (b'"ForbiddenByRbac"', b'"AccessDenied"', b'"ForbiddenByPolicy"')
-
-
 def no_right(answer: Answer) -> bool:
     """Whether the vault knows who asks, and only does not let them do this."""
-    return answer.status == 403 and any(code in answer.body for code in _NO_RIGHT)
+    return answer.status == 403 and decoder.decode(answer).code is Code.ACCESS_DENIED
 
 
 async def until_there(vault: Vault, call: Call, path: str) -> None:
