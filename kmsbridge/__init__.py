@@ -3,6 +3,7 @@
 from kmsbridge._bridge import AsyncBridge, Bridge, connect, connect_async
 from kmsbridge._errors import (
     TAXONOMY,
+    Attempt,
     AuthenticationError,
     Category,
     Cause,
@@ -31,7 +32,7 @@ from kmsbridge._errors import (
     UnsupportedError,
 )
 from kmsbridge._faces import AsyncKeys, AsyncSecrets, Keys, Secrets
-from kmsbridge._telemetry import Event
+from kmsbridge._telemetry import Event, Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,12 +52,14 @@ if TYPE_CHECKING:
         SignatureAlgorithm,
         SpecAbilities,
     )
+    from kmsbridge._retry import RetryPolicy
 
 __all__ = [
     "TAXONOMY",
     "AsyncBridge",
     "AsyncKeys",
     "AsyncSecrets",
+    "Attempt",
     "AuthenticationError",
     "Bridge",
     "Capabilities",
@@ -90,6 +93,7 @@ __all__ = [
     "Resource",
     "RetryAction",
     "RetryAdvice",
+    "RetryPolicy",
     "Secret",
     "SecretAbilities",
     "SecretInfo",
@@ -97,6 +101,7 @@ __all__ = [
     "Signature",
     "SignatureAlgorithm",
     "SpecAbilities",
+    "Stats",
     "ThrottledError",
     "UnavailableError",
     "UnknownError",
@@ -119,9 +124,9 @@ def __getattr__(name: str) -> object:
 
         return version(__name__)
     if name in __all__:
-        from kmsbridge import _ciphertext, _model
+        from kmsbridge import _ciphertext, _model, _retry
 
-        return getattr(_ciphertext if name == "Ciphertext" else _model, name)
+        return getattr({"Ciphertext": _ciphertext, "RetryPolicy": _retry}.get(name, _model), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

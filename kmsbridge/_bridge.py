@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from kmsbridge._call import Call
     from kmsbridge._model import Capabilities, Health
+    from kmsbridge._retry import RetryPolicy
     from kmsbridge._runtime import Runtime
-    from kmsbridge._telemetry import Event
+    from kmsbridge._telemetry import Event, Stats
 
 HEALTH_SECONDS = 2.0
 
@@ -23,6 +24,7 @@ def connect(
     target: str | None = None,
     *,
     timeout: float = 30.0,
+    retry: RetryPolicy | None = None,
     credential: object | None = None,
     on_event: Callable[[Event], object] | None = None,
     debug_causes: bool = False,
@@ -33,27 +35,30 @@ def connect(
         target: A URL such as ``local:`` or the name of a profile; without it
             ``KMSBRIDGE_PROFILE`` decides, then ``default`` in the configuration file.
         timeout: Seconds that a call may take where it does not say itself.
+        retry: How calls are tried again; None for the profile's table ``retry``, else the default.
+            ``RetryPolicy(attempts=1)`` switches it off.
         credential: A credential object of the backend's SDK, instead of its default chain.
-        on_event: Called with one `Event` after each call.
+        on_event: Called with one `Event` after each attempt and after each call; see `kmsbridge.telemetry`.
         debug_causes: Chain the original exceptions to errors. They may hold secrets:
             for development only.
 
     Raises:
         InvalidRequestError: Target, configuration or an argument is wrong.
     """
-    return Bridge(_Core(target, BLOCKING, timeout, credential, on_event, debug_causes))
+    return Bridge(_Core(target, BLOCKING, timeout, retry, credential, on_event, debug_causes))
 
 
 def connect_async(
     target: str | None = None,
     *,
     timeout: float = 30.0,
+    retry: RetryPolicy | None = None,
     credential: object | None = None,
     on_event: Callable[[Event], object] | None = None,
     debug_causes: bool = False,
 ) -> AsyncBridge:
     """As `connect`, for asyncio. A plain function: nothing is awaited here."""
-    return AsyncBridge(_Core(target, AsyncioRuntime(), timeout, credential, on_event, debug_causes))
+    return AsyncBridge(_Core(target, AsyncioRuntime(), timeout, retry, credential, on_event, debug_causes))
 
 
 class _Core:
@@ -64,6 +69,7 @@ class _Core:
         target: str | None,
         runtime: Runtime,
         timeout: float,
+        retry: RetryPolicy | None,
         credential: object | None,
         on_event: Callable[[Event], object] | None,
         debug_causes: bool,
@@ -72,6 +78,7 @@ class _Core:
         from kmsbridge._call import Calls
         from kmsbridge._keys import KeyOperations
         from kmsbridge._names import Names
+        from kmsbridge._retry import check_policy, policy_from
         from kmsbridge._secrets import SecretOperations
 
         profile = _config.resolve(target)
@@ -81,11 +88,16 @@ class _Core:
             settings = provider.configure(location)
             secret_names = Names(settings.secret_names, profile.secrets)
             key_names = Names(settings.key_names, profile.keys, "key")
+            policy = policy_from(profile.retry)
         except InvalidRequestError as error:
             profile.blame(error)
             raise
         hold = _registry.Hold(provider, settings, runtime)
-        self.calls = Calls(hold, provider.decoder, timeout=timeout, on_event=on_event, debug_causes=debug_causes)
+        if retry is not None:
+            policy = check_policy(retry)
+        self.calls = Calls(
+            hold, provider.decoder, timeout=timeout, policy=policy, on_event=on_event, debug_causes=debug_causes
+        )
         self.capabilities = settings.capabilities
         self.secrets = SecretOperations(self.calls, secret_names, self.capabilities.secrets, "secret")
         self.keys = KeyOperations(self.calls, key_names, self.capabilities.keys, "key")
@@ -145,6 +157,10 @@ class Bridge:
         """Ask the backend one harmless thing. A failure of the backend is in the result, never raised."""
         return drive(self._core.health(timeout))
 
+    def stats(self) -> Stats:
+        """What became of this bridge's calls so far. Asks nobody."""
+        return self._core.calls.stats()
+
     def close(self) -> None:
         """Let go of the backend; later calls raise PreconditionError."""
         drive(self._core.calls.close())
@@ -175,6 +191,10 @@ class AsyncBridge:
     async def health(self, *, timeout: float = HEALTH_SECONDS) -> Health:
         """See `Bridge.health`."""
         return await deliver(self._core.health(timeout))
+
+    def stats(self) -> Stats:
+        """See `Bridge.stats`."""
+        return self._core.calls.stats()
 
     async def aclose(self) -> None:
         """See `Bridge.close`."""

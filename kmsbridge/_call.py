@@ -1,4 +1,4 @@
-"""The one way every call goes: deadline, driver, errors, event.
+"""The one way every call goes: deadline, driver, attempts, errors, events.
 
 Nothing else raises one of our errors for a failure of a backend, and it is raised
 outside every ``except`` block, so that no exception of an SDK hangs on it.
@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from kmsbridge._ciphertext import Broken, Foreign, not_ours
 from kmsbridge._errors import CryptoError, DeadlineExceededError, Identity, KMSError, Outcome, RetryAction, invalid
+from kmsbridge._retry import COSTS, TOKENS, Attempts, budget_of
 from kmsbridge._runtime import NotStarted
-from kmsbridge._telemetry import Event, emit
+from kmsbridge._telemetry import Event, Tally, emit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from kmsbridge._driver import Driver
     from kmsbridge._errors import RateLimit, Resource
     from kmsbridge._registry import Hold
+    from kmsbridge._retry import RetryPolicy
     from kmsbridge._runtime import Runtime
+    from kmsbridge._telemetry import Stats
 
 T = TypeVar("T")
 
 POLL_EVERY = 0.5
 """Seconds between two looks at an operation that is in the way."""
-_BY_HARM = (Outcome.NOT_SENT, Outcome.NOT_APPLIED, Outcome.UNKNOWN)
 
 
 class Call:
@@ -41,17 +43,26 @@ class Call:
         resource: What it is about.
         timeout: Seconds until its deadline.
         hold: Gives the driver; None where the caller has one.
+        now: The clock that its deadline is on.
     """
 
     __slots__ = (
-        "_deadline", "_hold", "_token", "applied", "attempts", "identity", "native", "operation", "rate_limit",
-        "request_ids", "resource", "started",
+        "_deadline", "_hold", "_now", "_token", "applied", "attempts", "identity", "native", "operation",
+        "rate_limit", "request_ids", "resource", "started",
     )  # fmt: skip
 
-    def __init__(self, operation: str, resource: Resource | None, timeout: float, hold: Hold | None = None) -> None:
+    def __init__(
+        self,
+        operation: str,
+        resource: Resource | None,
+        timeout: float,
+        hold: Hold | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
         self.operation = operation
         self.resource = resource
-        self.started = monotonic()
+        self._now = now
+        self.started = now()
         self._deadline = self.started + timeout
         self._hold = hold
         self._token: str | None = None
@@ -74,7 +85,7 @@ class Call:
         Raises:
             TimeoutError: There are none.
         """
-        if (left := self._deadline - monotonic()) <= 0:
+        if (left := self._deadline - self._now()) <= 0:
             raise TimeoutError
         return left
 
@@ -103,7 +114,8 @@ class Calls:
         hold: The bridge's share in an open driver.
         decoder: The provider's.
         timeout: Seconds for calls that do not say.
-        on_event: Gets one `Event` per call.
+        policy: How they are tried again.
+        on_event: Gets an `Event` for each attempt and each call.
         debug_causes: Chain the original exceptions; they may hold values.
     """
 
@@ -113,11 +125,13 @@ class Calls:
         decoder: Decoder,
         *,
         timeout: float,
+        policy: RetryPolicy,
         on_event: Callable[[Event], object] | None,
         debug_causes: bool,
     ) -> None:
         self._hold = hold
         self._decoder = decoder
+        self._now = hold.runtime.now
         self._timeout = check_timeout(timeout)
         if on_event is not None and not callable(on_event):
             raise invalid(
@@ -127,7 +141,14 @@ class Calls:
             )
         self._on_event = on_event
         self._debug_causes = debug_causes
+        self._policy = policy
+        self._budget = budget_of(hold.provider.name, hold.settings.address)
         self.provider = hold.provider.name
+        self.tally = Tally()
+
+    def stats(self) -> Stats:
+        """What became of the calls so far."""
+        return self.tally.stats(self._budget.tokens / TOKENS)
 
     @property
     def runtime(self) -> Runtime:
@@ -139,33 +160,53 @@ class Calls:
         operation: str,
         body: Callable[[Call], Awaitable[T]],
         timeout: float | None = None,
+        proof: Callable[[Call, Driver], Awaitable[T | None]] | None = None,
     ) -> T:
-        """Make one call: one attempt, and one more after what was stale has been renewed.
+        """Make one call, in as many attempts as the policy allows.
+
+        Args:
+            operation: Such as ``secrets.get``.
+            body: Makes one attempt.
+            timeout: Seconds for all of it; None for the bridge's.
+            proof: What was done, where a write whose answer was lost can be shown to have been applied.
 
         Raises:
-            KMSError: The one error the failure decodes to.
+            KMSError: The one error that the last failure decodes to.
         """
-        call = Call(operation, None, self._timeout, self._hold)
-        renewed: set[RetryAction] = set()
-        worst = Outcome.NOT_SENT
+        call = Call(operation, None, self._timeout, self._hold, self._now)
+        attempts: Attempts | None = None
+        began = call.started
         failure: Exception
         while True:
             try:
                 if timeout is not None:
-                    call = Call(operation, None, check_timeout(timeout), self._hold)
+                    call = Call(operation, None, check_timeout(timeout), self._hold, self._now)
                     timeout = None
                 result = await body(call)
             except Exception as caught:
                 failure = caught
             else:
-                if self._on_event is not None:
-                    self._emit(call, None)
+                self._succeeded(call, attempts, began)
                 return result
             error = self._error(failure, call)
-            worst = error.outcome = max(worst, error.outcome, key=_BY_HARM.index)
-            if not await self._renewed(error, call, renewed):
-                break
-        error.elapsed = monotonic() - call.started
+            attempts = attempts or Attempts(self._policy, self._budget)
+            attempts.add(error, self._now() - began)
+            if self._on_event is not None and call.attempts:
+                self._emit(call, error, began)
+            if await self._another(error, call, attempts):
+                began = self._now()
+                continue
+            if proof is not None and attempts.worst is Outcome.UNKNOWN:
+                began = self._now()
+                found = await self._proved(proof, call)
+                if found is not None:
+                    self._succeeded(call, attempts, began)
+                    return found
+            break
+        attempts.give_up(error)
+        error.attempts = call.attempts
+        error.elapsed = self._now() - call.started
+        self.tally.add(call, error)
         if self._on_event is not None:
             self._emit(call, error)
         if self._debug_causes and error is not failure:
@@ -174,6 +215,16 @@ class Calls:
             raise error
         finally:
             del error, failure  # their tracebacks hold this frame: what is in a cycle outlives the call
+
+    def _succeeded(self, call: Call, attempts: Attempts | None, began: float) -> None:
+        if attempts is not None:
+            self._budget.give(attempts.paid or 1)
+        elif self._budget.tokens < TOKENS:
+            self._budget.give(1)
+        self.tally.add(call, None)
+        if self._on_event is not None:
+            self._emit(call, None, began)
+            self._emit(call, None)
 
     def _error(self, failure: Exception, call: Call) -> KMSError:
         if isinstance(failure, KMSError):
@@ -201,35 +252,72 @@ class Calls:
             error.outcome = Outcome.UNKNOWN
         return error
 
-    async def _renewed(self, error: KMSError, call: Call, renewed: set[RetryAction]) -> bool:
-        """Do what the advice asks for, if it may be done here; True when another attempt makes sense."""
+    async def _another(self, error: KMSError, call: Call, attempts: Attempts) -> bool:
+        """Do what the advice asks for, if it may be done here; True when another attempt is to be made."""
         action = error.retry.action
-        if action in (RetryAction.NEVER, RetryAction.BACKOFF, RetryAction.THROTTLE):
+        if not attempts.sensible(error, call.attempts):
             return False
-        if action in renewed or not call.attempts:
-            return False
-        renewed.add(action)
         try:
-            driver = await self._hold.driver(call)
-            if error.outcome is Outcome.UNKNOWN and not driver.repeatable(call.operation):
+            if action in COSTS:
+                if not await self._may_repeat(call, attempts):
+                    return False
+                delay = attempts.delay(error, call.time_left())
+                if delay is None:
+                    return False
+                attempts.next(action, delay)
+                await self.runtime.sleep(delay)
+                return True
+            if not call.attempts:
                 return False
+            attempts.renewed.add(action)
+            if not await self._may_repeat(call, attempts):
+                return False
+            driver = await self._hold.driver(call)
             if action is RetryAction.REAUTHENTICATE:
-                return await driver.reauthenticate()
-            if action is RetryAction.REFRESH:
-                return await driver.refresh(error)
-            while not await driver.poll(error, call):
-                await self.runtime.sleep(min(POLL_EVERY, call.time_left()))
+                renewed = await driver.reauthenticate()
+            elif action is RetryAction.REFRESH:
+                renewed = await driver.refresh(error)
+            else:
+                while not await driver.poll(error, call):
+                    await self.runtime.sleep(min(POLL_EVERY, call.time_left()))
+                renewed = True
         except Exception:  # the first error says more than the failed attempt to mend it
             return False
-        return True
+        if renewed:
+            attempts.next(action)
+        return renewed
 
-    def _emit(self, call: Call, error: KMSError | None) -> None:
+    async def _may_repeat(self, call: Call, attempts: Attempts) -> bool:
+        if attempts.worst is not Outcome.UNKNOWN:
+            return True
+        driver = await self._hold.driver(call)
+        return attempts.may_repeat(driver.repeatable(call.operation))
+
+    async def _proved(self, proof: Callable[[Call, Driver], Awaitable[T | None]], call: Call) -> T | None:
+        """What a write did whose answer was lost; None where that cannot be shown."""
+        if call.applied or not 0 < call.attempts < self._policy.attempts:
+            return None
+        try:
+            return await proof(call, await call.driver())
+        except Exception:  # it cannot be shown: the outcome stays unknown
+            return None
+
+    def _emit(self, call: Call, error: KMSError | None, began: float | None = None) -> None:
+        """Give the hook the event of an attempt that began then, or of the whole call."""
         assert self._on_event is not None
-        elapsed = monotonic() - call.started
+        elapsed = self._now() - (call.started if began is None else began)
         code, ids, limit = None, call.request_ids, call.rate_limit
         if error is not None:
             code, ids, limit = error.code, {**ids, **error.request_ids}, error.rate_limit or limit
-        emit(self._on_event, Event(self.provider, call.operation, code, call.attempts, elapsed, ids, limit))
+        attempt = None if began is None else call.attempts
+        named = getattr(self._on_event, "names", False) is True
+        emit(
+            self._on_event,
+            Event(
+                self.provider, call.operation, code, call.attempts, elapsed, ids, limit, attempt,
+                () if error is None else error.history, call.resource if named else None,
+            ),
+        )  # fmt: skip
 
     async def close(self) -> None:
         """Let go of the driver; later calls are refused."""

@@ -21,7 +21,7 @@ FILE_VARIABLE = "KMSBRIDGE_CONFIG"
 PROFILE_VARIABLE = "KMSBRIDGE_PROFILE"
 FILE_NAME = "kmsbridge.toml"
 _TOP_KEYS = ("default", "profiles")
-_PROFILE_KEYS = ("url", "secrets", "keys", "options")
+_PROFILE_KEYS = ("url", "secrets", "keys", "retry", "options")
 _VARIABLE = re.compile(r"\$\{(?:([A-Za-z_][A-Za-z0-9_]*)\})?")
 
 
@@ -46,6 +46,8 @@ class Profile(NamedTuple):
     """Portable to native secret names."""
     keys: Mapping[str, str]
     """Portable to native key names."""
+    retry: Mapping[str, Any]
+    """How calls are tried again, as `RetryPolicy` has it."""
     options: Mapping[str, Any]
     origin: Mapping[str, str]
     """Where each value came from, for people."""
@@ -83,8 +85,8 @@ class File(NamedTuple):
         table = self.profiles[name]
         origin = {"profile": chosen_by, **dict.fromkeys(table, self.path)}
         expanded = cast("Mapping[str, Any]", _expanded(table, f"profiles.{name}", self.path))
-        secrets, keys, options = (expanded.get(table, {}) for table in ("secrets", "keys", "options"))
-        return Profile(name, expanded["url"], secrets, keys, options, origin)
+        secrets, keys, retry, options = (expanded.get(table, {}) for table in ("secrets", "keys", "retry", "options"))
+        return Profile(name, expanded["url"], secrets, keys, retry, options, origin)
 
 
 def resolve(target: str | None = None) -> Profile:
@@ -104,7 +106,7 @@ def resolve(target: str | None = None) -> Profile:
         hint = "Give a URL such as 'local:', or the name of a profile."
         raise invalid(f"the target must be a str, not {type(target).__name__}", "target", remediation=hint)
     if target is not None and ":" in target:
-        return Profile(None, target, {}, {}, {}, {"url": chosen_by})
+        return Profile(None, target, {}, {}, {}, {}, {"url": chosen_by})
     file = read_file()
     if target is None and file is not None and file.default is not None:
         target, chosen_by = file.default, f"default in {file.path}"
@@ -194,7 +196,7 @@ def _check_profile(table: object, path: str, where: str) -> None:
     _check_keys(profile, _PROFILE_KEYS, path, where)
     if not isinstance(profile.get("url"), str):
         raise invalid(f"{path}: {where} needs a 'url'", where, remediation='Write url = "local:", for instance.')
-    for key in ("secrets", "keys", "options"):
+    for key in ("secrets", "keys", "retry", "options"):
         _check_table(profile.get(key, {}), path, f"{where}.{key}")
     for key in ("secrets", "keys"):
         for name, native in profile.get(key, {}).items():

@@ -12,7 +12,7 @@ native names, already checked; names it returns are native names.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,6 +135,18 @@ class SecretsDriver(Driver, Protocol):
     async def list_deleted_secrets(self, call: Call, cursor: str | None) -> Page[SecretInfo]: ...
     async def recover_secret(self, call: Call, name: str) -> SecretInfo: ...
     async def purge_secret(self, call: Call, name: str) -> None: ...
+
+
+@runtime_checkable
+class ProvesWrites(Protocol):
+    """A driver that may be able to show that a write whose answer was lost was applied."""
+
+    async def proved_set(self, call: Call, name: str, new: NewSecret) -> Secret | None:
+        """The version that this very call has made, read back; None where another may have made it.
+
+        That it holds the same value proves nothing by itself: it may have done so before.
+        """
+        ...
 
 
 class KeysDriver(Driver, Protocol):

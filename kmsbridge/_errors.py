@@ -150,6 +150,22 @@ class RateLimit(NamedTuple):
     """Seconds until the limit is lifted."""
 
 
+class Attempt(NamedTuple):
+    """One attempt of a call that failed."""
+
+    code: Code
+    http_status: int | None
+    provider_codes: tuple[str, ...]
+    request_ids: Mapping[str, str]
+    outcome: Outcome
+    elapsed: float
+    """Seconds it took."""
+    then: RetryAction | None = None
+    """What was done before the next attempt; None when there was none."""
+    delay: float = 0.0
+    """Seconds waited before the next attempt."""
+
+
 class Resource(NamedTuple):
     """What the call was about. Never holds a value."""
 
@@ -356,6 +372,7 @@ class ErrorFields(TypedDict, total=False):
     outcome: Outcome
     attempts: int
     elapsed: float
+    history: tuple[Attempt, ...]
     fault: Fault
     fields: tuple[FieldError, ...]
     identity: Identity | None
@@ -392,6 +409,8 @@ class KMSError(Exception):
     """Requests made for this call."""
     elapsed: float = 0.0
     """Seconds from the start of the call to the raise."""
+    history: tuple[Attempt, ...] = ()
+    """Every attempt that failed, oldest first; empty where the call has not got as far as one."""
     fault: Fault
     fields: tuple[FieldError, ...] = ()
     identity: Identity | None = None
@@ -453,6 +472,7 @@ class KMSError(Exception):
             "outcome": self.outcome.value,
             "resource": None if self.resource is None else str(self.resource),
             "attempts": f"{self.attempts} in {self.elapsed:.3f} s" if self.attempts or self.elapsed else None,
+            "before": "; ".join(_told(attempt) for attempt in self.history[:-1]),
             "request ids": ", ".join(f"{k} {v}" for k, v in self.request_ids.items()),
             "rate limit": None if self.rate_limit is None else _named(self.rate_limit),
             "identity": None if self.identity is None else _named(self.identity),
@@ -481,6 +501,7 @@ class KMSError(Exception):
             "outcome": self.outcome.value,
             "attempts": self.attempts,
             "elapsed": round(self.elapsed, 6),
+            "history": [_attempt_dict(attempt) for attempt in self.history],
             "fault": self.fault.value,
             "fields": [field._asdict() for field in self.fields],
             "identity": None if self.identity is None else self.identity._asdict(),
@@ -514,6 +535,27 @@ def _restore(kind: type[E], args: tuple[str, ...], state: dict[str, Any]) -> E:
 def _line(text: str) -> str:
     """The text on one line of a log or terminal: what does not print is escaped."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _told(attempt: Attempt) -> str:
+    """One attempt, for people."""
+    status = "" if attempt.http_status is None else f" (HTTP {attempt.http_status})"
+    then = "" if attempt.then is None else f", then {attempt.then}"
+    return f"{attempt.code}{status}{then}" + (f" after {attempt.delay:.2f} s" if attempt.delay else "")
+
+
+def _attempt_dict(attempt: Attempt) -> dict[str, Any]:
+    """One attempt as JSON-ready data."""
+    return {
+        **attempt._asdict(),
+        "code": attempt.code.value,
+        "outcome": attempt.outcome.value,
+        "provider_codes": list(attempt.provider_codes),
+        "request_ids": dict(attempt.request_ids),
+        "elapsed": round(attempt.elapsed, 6),
+        "then": None if attempt.then is None else attempt.then.value,
+        "delay": round(attempt.delay, 6),
+    }
 
 
 def _named(record: RateLimit | Identity) -> str:

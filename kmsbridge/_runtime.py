@@ -105,6 +105,11 @@ class Runtime(Protocol):
         ...
 
     @property
+    def now(self) -> Callable[[], float]:
+        """The clock of deadlines, in seconds: it never goes back."""
+        ...
+
+    @property
     def scope(self) -> Callable[[], object]:
         """Gives what an SDK client lives and dies with: the running loop, or `PROCESS`."""
         ...
@@ -116,6 +121,8 @@ class Runtime(Protocol):
 
 class BlockingRuntime:
     """Waiting by blocking the thread."""
+
+    now = staticmethod(time.monotonic)
 
     async def settle(self, value: Awaitable[T] | T) -> T:
         """The value itself; an awaitable is a mistake of the driver."""
@@ -168,6 +175,8 @@ class _ThreadLock:
 
 class AsyncioRuntime:
     """Waiting in the running asyncio event loop."""
+
+    now = staticmethod(time.monotonic)
 
     def __init__(self, parallel: int = 16) -> None:
         import asyncio

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
+from kmsbridge._driver import ProvesWrites
 from kmsbridge._errors import Code, InvalidRequestError, KMSError, Outcome, invalid
 from kmsbridge._model import NewSecret, Page, Secret, SecretAbilities, SecretChange, SecretInfo
 from kmsbridge._operations import Operations, checked_tags
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kmsbridge._call import Call
-    from kmsbridge._driver import SecretsDriver
+    from kmsbridge._driver import Driver, SecretsDriver
 
     Fetch = Callable[[str | None], Coroutine[Any, Any, Page[SecretInfo]]]
     """Fetches the page that starts at a cursor; None for the first."""
@@ -69,7 +70,10 @@ class SecretOperations(Operations[SecretAbilities]):
         if_absent: bool,
         timeout: float | None,
     ) -> Secret:
+        new: NewSecret | None = None
+
         async def body(call: Call) -> Secret:
+            nonlocal new
             self._need("set")
             native = self._about(call, name)
             new = NewSecret(
@@ -82,7 +86,13 @@ class SecretOperations(Operations[SecretAbilities]):
             driver = await _driver(call)
             return replace(await driver.set_secret(call, native, new), name=name)
 
-        return await self._calls.run("secrets.set", body, timeout)
+        async def proof(call: Call, driver: Driver) -> Secret | None:
+            if new is None or call.native is None or not isinstance(driver, ProvesWrites):
+                return None
+            found = await driver.proved_set(call, call.native, new)
+            return None if found is None else replace(found, name=name)
+
+        return await self._calls.run("secrets.set", body, timeout, proof)
 
     def list(self, prefix: str, timeout: float | None) -> Fetch:
         async def body(call: Call, cursor: str | None) -> Page[SecretInfo]:

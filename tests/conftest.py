@@ -14,14 +14,45 @@ if TYPE_CHECKING:
     from tests.kmsbridge_scripted import Script
 
 
+class FakeTime:
+    """Time that passes only by waiting, which is over at once."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much of it pass."""
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def fake_time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """The time of both runtimes; retries wait as long as they may."""
+    from kmsbridge import _retry, _runtime
+
+    fake = FakeTime()
+
+    async def sleep(_: object, seconds: float) -> None:
+        fake.sleep(seconds)
+
+    for runtime in (_runtime.BlockingRuntime, _runtime.AsyncioRuntime):
+        monkeypatch.setattr(runtime, "now", staticmethod(lambda: fake.now))
+        monkeypatch.setattr(runtime, "sleep", sleep)
+    monkeypatch.setattr(_retry, "jitter", lambda seconds: seconds)
+    return fake
+
+
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
     """A fresh script for the provider ``scripted:``, and no driver of it open before or after."""
-    from kmsbridge import _registry
+    from kmsbridge import _registry, _retry
 
     monkeypatch.syspath_prepend(Path(__file__).parent)
     module = importlib.import_module("kmsbridge_scripted")
     monkeypatch.setattr(module, "SCRIPT", scripted := module.Script())
     monkeypatch.setattr(_registry, "IDLE_SECONDS", 0.05)
+    _retry.budget_of.cache_clear()
     yield scripted
     _registry.DRIVERS.close_process()

@@ -79,7 +79,7 @@ def test_an_argument_wins_over_the_environment_and_that_over_the_file(monkeypatc
 def test_what_holds_a_colon_is_a_url_and_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL is taken as it stands, from the argument or the variable, and a broken file does not matter."""
     write("kmsbridge.toml", "not toml")
-    assert resolve("memory:") == (None, "memory:", {}, {}, {}, {"url": "argument"})
+    assert resolve("memory:") == (None, "memory:", {}, {}, {}, {}, {"url": "argument"})
     monkeypatch.setenv("KMSBRIDGE_PROFILE", "local:/x/${HOME}.db")
     assert resolve().url == "local:/x/${HOME}.db"
     assert resolve().origin == {"url": "KMSBRIDGE_PROFILE"}
@@ -238,7 +238,7 @@ def test_a_file_that_is_wrong_is_refused_and_the_error_says_where(text: str | by
 def test_an_unknown_key_is_answered_with_the_allowed_ones() -> None:
     """The remediation lists what may stand there."""
     assert "default, profiles" in refused("x = 1").remediation
-    assert "url, secrets, keys, options" in refused('[profiles.eu]\nurl = "memory:"\nx = 1').remediation
+    assert "url, secrets, keys, retry, options" in refused('[profiles.eu]\nurl = "memory:"\nx = 1').remediation
 
 
 def test_a_folder_in_the_place_of_the_file_is_an_error() -> None:

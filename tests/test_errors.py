@@ -65,6 +65,15 @@ def full(kind: type[KMSError] = errors.ThrottledError) -> KMSError:
         outcome=Outcome.NOT_SENT,
         attempts=4,
         elapsed=1.25,
+        history=(
+            errors.Attempt(
+                errors.Code.RATE_LIMITED, 429, ("Throttled",), {"x-ms-request-id": "abc-122"}, Outcome.NOT_APPLIED,
+                0.25, RetryAction.THROTTLE, 0.5,
+            ),
+            errors.Attempt(
+                errors.Code.RATE_LIMITED, 429, ("Throttled",), {"x-ms-request-id": "abc-123"}, Outcome.NOT_APPLIED, 0.5
+            ),
+        ),
         fault=Fault.SERVICE,
         fields=(errors.FieldError("tags.env", "is too long"),),
         identity=errors.Identity("managed-identity", "tenant-1", "app-1", "object-1"),
@@ -262,6 +271,12 @@ def test_to_dict_is_json_and_complete() -> None:
     assert record.keys() == errors.ErrorFields.__annotations__.keys() | {"category", "message"}
     assert json.loads(json.dumps(record)) == record
     assert record["retry"] == {"action": "throttle", "limit": 3, "min_delay": 2.5, "exhausted": True}
+    assert record["history"][0] == {
+        "code": "rate_limited", "http_status": 429, "provider_codes": ["Throttled"],
+        "request_ids": {"x-ms-request-id": "abc-122"}, "outcome": "not_applied", "elapsed": 0.25,
+        "then": "throttle", "delay": 0.5,
+    }
+    assert "rate_limited (HTTP 429), then throttle after 0.50 s" in full().details()
     assert record["resource"] == {"type": "secret", "name": "billing/db", "version": "v1", "container": "vault-eu"}
     assert record["causes"][1] == {"type": "ConnectionResetError", "text": "ECONNRESET"}
     assert all(value not in (None, (), [], {}, "") for value in record.values())
@@ -271,7 +286,8 @@ def test_to_dict_is_json_and_complete() -> None:
 def test_every_field_of_the_design_is_there() -> None:
     """The list of section 4.2 of the design, by name."""
     wanted = """category code provider operation resource provider_codes http_status sub_status request_ids retry
-        retry_after rate_limit outcome attempts elapsed fault fields identity causes remediation doc_url message"""
+        retry_after rate_limit outcome attempts elapsed history fault fields identity causes remediation doc_url
+        message"""
     assert set(wanted.split()) == KMSError().to_dict().keys()
     assert all(hasattr(KMSError(), name) for name in wanted.split())
 

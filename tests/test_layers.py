@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"__main__", "cli", "testing", "contract", "_explain"},
+    {"__main__", "cli", "testing", "contract", "telemetry", "_explain"},
     {""},  # the package itself: what `import kmsbridge` gives
     {"_bridge", "_faces"},
     {"_secrets", "_keys", "_operations", "_envelope"},
