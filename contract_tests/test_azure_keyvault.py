@@ -5,8 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from contract_tests.keyvault_emulator import emptied, url
-from kmsbridge.contract import Backend, Harness, KeysContract, SecretsContract
+from contract_tests.keyvault_emulator import emptied, running, url
+from kmsbridge.contract import (
+    Backend,
+    Failing,
+    FailingHarness,
+    Harness,
+    KeysContract,
+    RetriesContract,
+    SecretsContract,
+)
+from kmsbridge.emulation import Reset
 from kmsbridge_azure_keyvault._abilities import MANAGED_HSM, VAULT
 
 if TYPE_CHECKING:
@@ -33,6 +42,27 @@ class Vault(Harness):
     def capabilities(self) -> Capabilities:
         """Known without an emulator."""
         return VAULT
+
+
+class FailingVault(Vault, FailingHarness):
+    """The same vault, made to fail."""
+
+    def fail(self, how: Failing, times: int | None = None) -> None:
+        """By documented errors, or below HTTP."""
+        errors = {
+            Failing.UNAVAILABLE: "ServiceUnavailable",
+            Failing.THROTTLED: "ThrottledRetryAfter",
+            Failing.DENIED: "ForbiddenByRbac",
+        }
+        running().fail("*", errors.get(how, Reset()), times=times, before_applying=how is not Failing.LOST)
+
+    def recover(self) -> None:
+        """Back to normal."""
+        running().clear_failures()
+
+    def requests(self) -> int:
+        """Without challenges and tokens."""
+        return sum(seen.operation not in ("", "Challenge", "Token") for seen in running().requests)
 
 
 class ManagedHsm(Vault):
@@ -71,3 +101,9 @@ class TestHsmKeys(KeysContract):
     """Keys in a Managed HSM: AES keys too, which bind a context."""
 
     harness = ManagedHsm()
+
+
+class TestRetries(RetriesContract):
+    """What may pass is tried again."""
+
+    harness = FailingVault()

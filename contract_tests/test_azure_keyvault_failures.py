@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from contract_tests.keyvault_emulator import emptied, url
-from kmsbridge import TAXONOMY, Code, KMSError, NetworkError, Outcome, RetryAction, connect, connect_async
+from kmsbridge import TAXONOMY, Code, KMSError, NetworkError, Outcome, RetryAction, RetryPolicy, connect, connect_async
 from kmsbridge._errors import CLASS_OF
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Emulator, Garbage, Hang, Reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-    from typing import Any
 
     from kmsbridge.emulation import Failure
 
@@ -31,10 +31,11 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(params=["sync", "async"])
 async def bridge(request: pytest.FixtureRequest, emulator: Emulator) -> AsyncIterator[BridgeView]:
-    """A bridge of each mode that has made a call, with secret ``a`` and key ``k``; it is watched for the canary."""
+    """A bridge of each mode that has made a call, with secret ``a`` and key ``k``; it tries once, and is watched."""
+    make = connect if request.param == "sync" else connect_async
     witness = Witness(CANARY)
     with witness.watching():
-        view = BridgeView((connect if request.param == "sync" else connect_async)(url()), witness)
+        view = BridgeView(make(url(), retry=RetryPolicy(attempts=1)), witness)
         await view.secrets.set("a", CANARY.text())
         await view.keys.create("k", "EC_P256")
         emulator.requests.reset()
@@ -209,6 +210,44 @@ async def test_a_persistent_failure_costs_one_request(
     assert (caught.value.code, caught.value.outcome) == (code, outcome), caught.value.details()
     assert emulator.requests.by_path() == {(method, path): 1}
     assert caught.value.attempts == 1
+
+
+@pytest.fixture(params=["sync", "async"])
+async def usual(request: pytest.FixtureRequest, emulator: Emulator) -> AsyncIterator[BridgeView]:
+    """A bridge of each mode that tries again as usual."""
+    del emulator
+    view = BridgeView((connect if request.param == "sync" else connect_async)(url()), Witness(CANARY))
+    yield view
+    await view.aclose()
+
+
+@pytest.mark.parametrize("expires", [None, datetime(2040, 1, 1, tzinfo=UTC)])
+@pytest.mark.parametrize("value", ["text", b"\xff\x00"])
+async def test_a_set_whose_answer_was_lost_is_shown_to_be_there(
+    usual: BridgeView, emulator: Emulator, value: str | bytes, expires: datetime | None
+) -> None:
+    """The latest version holds exactly what was given, and was made since the call began, by the vault's clock."""
+    emulator.fail("SetSecret", Reset(), before_applying=False)
+    made = await usual.secrets.set("x", value, content_type="a/b", tags={"team": "a"}, expires_at=expires)
+    assert [made.version] == [info.version async for info in usual.secrets.versions("x")]
+    assert (await usual.secrets.get("x")).value == value
+    assert emulator.requests.count("SetSecret") == 1
+
+
+@pytest.mark.parametrize("change", [{"value": "b"}, {"tags": {"b": "c"}}, {"content_type": "b"}, {"before": 10}])
+async def test_a_set_that_was_not_applied_is_not_shown(
+    usual: BridgeView, emulator: Emulator, change: dict[str, Any]
+) -> None:
+    """What is there is not what was given, or was there before: the outcome stays unknown."""
+    given: dict[str, Any] = {"value": "a", "tags": {"a": "b"}, "content_type": "a"}
+    emulator.clock.advance(seconds=-float(change.get("before", 0)))
+    await usual.secrets.set("x", **{**given, **{name: said for name, said in change.items() if name != "before"}})
+    emulator.clock.reset()
+    emulator.fail("SetSecret", Reset())
+    with pytest.raises(KMSError) as caught:
+        await usual.secrets.set("x", **given)
+    assert (caught.value.code, caught.value.outcome) == (Code.NETWORK_ERROR, Outcome.UNKNOWN)
+    assert len([info async for info in usual.secrets.versions("x")]) == 1
 
 
 @pytest.mark.parametrize("failure", PERSISTENT)

@@ -98,6 +98,10 @@ class Call:
             self._token = f"{time_ns() // 1000:016x}{os.urandom(8).hex()}"
         return self._token
 
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return self._now() - self.started
+
     async def driver(self) -> Driver:
         """The open driver. What the caller can get wrong is checked before this is asked for."""
         assert self._hold is not None
@@ -205,7 +209,7 @@ class Calls:
             break
         attempts.give_up(error)
         error.attempts = call.attempts
-        error.elapsed = self._now() - call.started
+        error.elapsed = call.elapsed()
         self.tally.add(call, error)
         if self._on_event is not None:
             self._emit(call, error)

@@ -451,13 +451,13 @@ def _seconds(name: str, value: str, answer: Answer) -> float | None:
     if _NUMBER.fullmatch(value := value.strip()):
         wait = float(value) / 1000 if name.endswith("-ms") else float(value)
         return wait if wait <= MAX_WAIT else None
-    if name.endswith("-ms") or (until := _date(value)) is None:
+    if name.endswith("-ms") or (until := http_date(value)) is None:
         return None
-    now = answer.received_at if (sent := _date(answer.header("date") or "")) is None else sent
+    now = answer.received_at if (sent := http_date(answer.header("date") or "")) is None else sent
     return None if now is None or until - now > MAX_WAIT else max(0.0, until - now)
 
 
-def _date(value: str) -> float | None:
+def http_date(value: str) -> float | None:
     """An HTTP date, in seconds since 1970; the forms that name no zone are UTC too (RFC 9110, 5.6.7)."""
     if len(value) > MAX_COPIED:
         return None

@@ -3,8 +3,9 @@
 A call is made at most `RetryPolicy.attempts` times, whatever goes wrong, renewals included.
 Waiting has full jitter, so that callers who failed together do not come back together
 (Brooker, *Exponential backoff and jitter*). What a whole process may retry is bounded by a
-budget per backend, with the sizes of the standard mode of the AWS SDKs: 500 tokens, 14 for
-a retry, 5 for one after throttling; a success gives back what its retry took, or one.
+budget per backend, with the sizes of the standard mode of the AWS SDKs (botocore 1.44): 500
+tokens, 14 for a retry, 5 for one after throttling; a success gives back what its last retry
+took, or one.
 Renewals (token, ETag, an operation in the way) cost nothing: each is made once per call.
 """
 
@@ -48,6 +49,9 @@ class RetryPolicy(NamedTuple):
     repeat_unknown: bool = False
     """Whether to repeat what may have been applied already, such as a `set` whose answer was lost.
     It may append a second version."""
+
+
+RetryPolicy.__module__ = "kmsbridge"  # tracebacks and reprs show the public path
 
 
 def check_policy(policy: object) -> RetryPolicy:

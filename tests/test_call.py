@@ -251,7 +251,7 @@ def test_an_unknown_outcome_is_renewed_only_for_what_may_be_repeated(script: Scr
         else:
             error = caught_by(lambda: bridge.secrets.set("x", "y"))
             assert error.outcome is Outcome.UNKNOWN
-            assert script.log == ["set", "repeatable secrets.set"]
+            assert script.log == ["set", "repeatable secrets.set", "proof"]
 
 
 @pytest.mark.parametrize(("first", "second", "worst"), [
@@ -269,7 +269,7 @@ def test_the_outcome_is_the_worst_over_all_attempts(
     with kmsbridge.connect("scripted://a") as bridge:
         error = caught_by(lambda: bridge.secrets.set("x", "y"))
     assert isinstance(error, NotFoundError)
-    assert (error.outcome, error.attempts) == (worst, 2)
+    assert (error.outcome, len(error.history)) == (worst, 2)
 
 
 # -- what is raised -----------------------------------------------------------------------------

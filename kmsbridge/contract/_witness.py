@@ -70,7 +70,9 @@ class Witness:
     def __init__(self, canary: Canary) -> None:
         self.canary = canary
         self.events: list[Event] = []
-        """Of all bridges of the case, in order."""
+        """Of all calls of all bridges of the case, in order."""
+        self.attempts: list[Event] = []
+        """Of their attempts, in order."""
         self.records: list[logging.LogRecord] = []
         """Of all loggers, from DEBUG up."""
         self.leaks: list[str] = []
@@ -78,7 +80,7 @@ class Witness:
 
     def event(self, event: Event) -> None:
         """The ``on_event`` hook of every bridge."""
-        self.events.append(event)
+        (self.events if event.attempt is None else self.attempts).append(event)
         self._search("an event", repr(event))
 
     def result(self, operation: str, result: object) -> None:

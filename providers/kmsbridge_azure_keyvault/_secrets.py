@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import math
 from functools import partial
 
-from kmsbridge._decode import Refused
+from kmsbridge._decode import Refused, http_date
 from kmsbridge._errors import invalid
 from kmsbridge._model import Page, Secret, SecretInfo
 from kmsbridge_azure_keyvault import _bundles, _findings
 from kmsbridge_azure_keyvault._abilities import MARKER
+from kmsbridge_azure_keyvault._vault import held
 from kmsbridge_azure_keyvault._waiting import until_there
 
 TYPE_CHECKING = False
@@ -60,6 +62,21 @@ class VaultSecrets:
         if new.expires_at is not None:
             body["attributes"]["exp"] = _bundles.seconds(new.expires_at)
         return await self._vault.exchange(call, "PUT", f"/secrets/{name}", partial(_secret, asked=name), body)
+
+    async def proved_set(self, call: Call, name: str, new: NewSecret) -> Secret | None:
+        """The latest version, if it holds exactly what was given and was made since the call began.
+
+        By the vault's own clock, which tells whole seconds.
+        """
+        answer = await self._vault.ask(call, "GET", _path(name, None))
+        found = held(answer, partial(_secret, asked=name))
+        now = http_date(answer.header("date") or "")
+        if now is None or found.created_at is None:
+            return None
+        began = math.floor(now - call.elapsed())
+        given = (new.value, new.content_type, dict(new.tags), new.expires_at)
+        same = (found.value, found.content_type, dict(found.tags), found.expires_at) == given
+        return found if same and found.created_at.timestamp() >= began else None
 
     async def update_secret(self, call: Call, name: str, version: str | None, change: SecretChange) -> SecretInfo:
         """Change what is said of a version, the latest if none is named."""

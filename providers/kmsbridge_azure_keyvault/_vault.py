@@ -117,14 +117,7 @@ class Vault:
         Raises:
             Refused: There is no answer, it is a refusal, or it is a success without what it must hold.
         """
-        answer = await self.ask(call, method, path, body)
-        try:
-            found = json.loads(answer.body.decode("utf-8-sig"))
-            if isinstance(found, dict):
-                return read(found)
-        except (ValueError, RecursionError, OverflowError):
-            pass  # raised below: the parser's own exception carries the body
-        raise Refused(answer)
+        return held(await self.ask(call, method, path, body), read)
 
     async def ask(self, call: Call, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         """Make one request; its answer if that is a success, else `Refused`."""
@@ -202,6 +195,21 @@ class Vault:
 _OPENED: set[str] = set()
 """The vaults that have told which token they want; the SDK remembers what they told for the whole process."""
 _FIRST: SingleFlight[str, None] = SingleFlight()
+
+
+def held(answer: Answer, read: Callable[[Mapping[str, Any]], T]) -> T:
+    """What a success holds, by its reader.
+
+    Raises:
+        Refused: It does not hold what it must.
+    """
+    try:
+        found = json.loads(answer.body.decode("utf-8-sig"))
+        if isinstance(found, dict):
+            return read(found)
+    except (ValueError, RecursionError, OverflowError):
+        pass  # raised below: the parser's own exception carries the body
+    raise Refused(answer)
 
 
 def _after_fork() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, assert_never, assert_type
 
 import kmsbridge
+from kmsbridge.telemetry import LogEvents, OpenTelemetry
 
 
 def entry() -> None:
@@ -172,6 +173,8 @@ def failing(health: kmsbridge.Health) -> None:
         assert_type(unavailable.retry_after, float | None)
     except kmsbridge.ThrottledError as error:
         assert_type(error.rate_limit, kmsbridge.RateLimit | None)
+        assert_type(error.history, tuple[kmsbridge.Attempt, ...])
+        assert_type(error.history[0].delay, float)
     except kmsbridge.InvalidRequestError as error:
         assert_type(error.fields, tuple[kmsbridge.FieldError, ...])
     except kmsbridge.NotFoundError as error:
@@ -228,3 +231,12 @@ def branched(error: kmsbridge.KMSError) -> bool:
             return False
         case _:
             assert_never(error.outcome)
+
+
+def retrying(hook: Callable[[kmsbridge.Event], object]) -> None:
+    """How calls are tried again, and what is told of them."""
+    with kmsbridge.connect(retry=kmsbridge.RetryPolicy(attempts=5, max_delay=60), on_event=hook) as bridge:
+        assert_type(bridge.stats(), kmsbridge.Stats)
+        assert_type(bridge.stats().codes, Mapping[kmsbridge.Code, int])
+    kmsbridge.connect_async(on_event=OpenTelemetry(names=True)).stats()
+    kmsbridge.connect(on_event=LogEvents())

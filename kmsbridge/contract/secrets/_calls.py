@@ -139,6 +139,8 @@ class CallCases(SecretCases):
         else:
             assert (event.provider, event.code, event.attempts) == (failed.provider, failed.code, failed.attempts)
         assert event.elapsed > 0
+        tried = [(attempt.operation, attempt.attempt) for attempt in witness.attempts]
+        assert tried == [(event.operation, number) for number in range(1, event.attempts + 1)]
 
     async def test_a_call_that_is_not_sent_is_an_event_too(
         self, bridge: BridgeView, canary: Canary, witness: Witness
@@ -183,7 +185,7 @@ class CallCases(SecretCases):
         with refused(Code.NOT_FOUND):
             await bridge.secrets.get("missing")
         logged = [(record.name, record.levelno) for record in witness.records if record.exc_info]
-        assert logged == [("kmsbridge", logging.ERROR)] * 3
+        assert logged == [("kmsbridge", logging.ERROR)] * 6  # an attempt and its call, three times
 
     @needs("get")
     async def test_the_faces_are_what_they_say(self, bridge: BridgeView) -> None:
