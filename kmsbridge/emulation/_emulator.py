@@ -60,7 +60,7 @@ class Emulator:
         seed: int = 0, keep_bodies: bool = False,
     ) -> None:
         if host not in LOOPBACK and not expose:
-            raise ValueError(f"{host} is not loopback: say expose=True if other machines shall reach the emulator")
+            raise ValueError(f"{host} is not loopback: expose=True (--expose) lets other machines reach the emulator")
         self.backend = backend
         everywhere = host in ("0.0.0.0", "::")  # noqa: S104 - said by whoever exposes it
         self.names = tuple(dict.fromkeys((*LOOPBACK, *backend.hosts, *(() if everywhere else (host,)))))
