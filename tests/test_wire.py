@@ -395,3 +395,35 @@ def test_a_missing_package_is_named(mode: str, package: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == package
+
+
+# -- under an SDK's transport -----------------------------------------------------------
+
+
+class _Noting:
+    """A wire that notes how long a request may take."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[tuple[float, float]] = []
+
+    def request(self, *_: object, timeout: float, connect_timeout: float) -> Answer:
+        """Note it."""
+        self.timeouts.append((timeout, connect_timeout))
+        return Answer(204)
+
+
+def test_the_deadline_of_a_call_is_that_of_its_requests() -> None:
+    """Whatever its length; 40 s, where nobody says, and what the SDK says, where it does."""
+    wire: Any = _Noting()
+    transport, request = AzureTransport(wire), HttpRequest("GET", "https://localhost/")
+    transport.send(request)
+    with within(600):
+        transport.send(request)
+        transport.send(request, connection_timeout=1, read_timeout=2)
+    with within(5):
+        transport.send(request)
+    (nobody, long, sdk, short) = wire.timeouts
+    assert nobody == (40, 10)
+    assert 590 < long[0] <= 600
+    assert sdk == (3, 1)
+    assert 0 < short[0] <= 5

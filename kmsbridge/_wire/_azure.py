@@ -14,6 +14,7 @@ where an SDK makes several requests for one call. ``connection_verify``,
 from __future__ import annotations
 
 import json
+import math
 import re
 from http.client import responses
 from typing import Any, Self, TypedDict
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
-"""Seconds, where neither the SDK nor `within` says less."""
+"""Seconds, where the SDK does not say; the second only where `within` does not say either."""
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -130,9 +131,10 @@ class _Limits(TypedDict):
 
 
 def _limits(kwargs: dict[str, Any]) -> _Limits:
+    left = time_left()
     connect = float(kwargs.get("connection_timeout", CONNECT_TIMEOUT))
-    read = float(kwargs.get("read_timeout", READ_TIMEOUT))
-    return {"timeout": min(time_left(), connect + read), "connect_timeout": connect}
+    read = float(kwargs.get("read_timeout", READ_TIMEOUT if left == math.inf else left))
+    return {"timeout": min(left, connect + read), "connect_timeout": connect}
 
 
 def _parts(request: HttpRequest | OldRequest) -> tuple[str, str, Mapping[str, str], bytes]:
