@@ -53,14 +53,6 @@ if TYPE_CHECKING:
 # Where the SDK could not read an answer to its end, it leaves the socket to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _collected() -> Iterator[None]:
-    """What the SDK leaves is collected here, where it is expected, and not in the middle of another file's test."""
-    yield
-    gc.collect()
-
-
 AIOHTTP_CLOSES_IN = 0.25
 """What its documents advise to wait for TLS to end: older releases do not wait by themselves."""
 DIGEST = hashlib.sha256(b"message").digest()

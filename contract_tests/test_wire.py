@@ -5,13 +5,17 @@ Each test runs in both modes, unless it says otherwise.
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
+import select
 import socket
+import tempfile
 import time
 import tracemalloc
+import warnings
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -19,6 +23,9 @@ from contract_tests.wire_client import Client, url
 from contract_tests.wire_faults import HEAD, Authority, Faults, Proxy
 from kmsbridge._decode import MAX_BODY, Answer, Decoder, Phase, Refused
 from kmsbridge._errors import Code, Outcome
+from kmsbridge._wire import _blocking
+from kmsbridge.emulation import Emulator, Reset
+from kmsbridge_azure_keyvault.emulator import KeyVault
 
 if TYPE_CHECKING:
     import ssl
@@ -443,3 +450,34 @@ def test_a_proxy_that_refuses(
         assert (answer.phase, answer.status) == (Phase.BEFORE_SEND, status)
         assert Decoder("test").decode(answer).code is code
         assert not secure.requests
+
+
+def test_a_connection_that_is_reset_before_tls_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the reset is there before TLS begins, as on a busy machine: `ssl` would leave that socket open."""
+
+    def opened(connection: Any) -> socket.socket:
+        sock = connect(connection)
+        seen = select.poll()
+        seen.register(sock, 0)  # a reset is told unasked
+        assert seen.poll(10_000)
+        return sock
+
+    connect = _blocking._opened
+    monkeypatch.setattr(_blocking, "_opened", opened)
+    with (
+        Emulator(KeyVault()) as emulator,
+        tempfile.NamedTemporaryFile() as ca,
+        warnings.catch_warnings(record=True) as told,
+    ):
+        warnings.simplefilter("always")
+        emulator.write_ca(ca.name)
+        emulator.fail("Connect", Reset(), times=None)
+        wire = _blocking.Wire(ca=ca.name)
+        with pytest.raises(Refused) as caught:
+            wire.request("GET", f"{emulator.url}/a", {}, timeout=10)
+        wire.close()
+        assert isinstance(caught.value.answer.exception, ConnectionResetError)
+        assert caught.value.answer.phase is Phase.BEFORE_SEND
+        del caught
+        gc.collect()
+        assert [str(each.message) for each in told] == []

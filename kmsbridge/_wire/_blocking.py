@@ -7,10 +7,12 @@ do none of that: they bring TLS, the check of the host's name, and tunnels.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import re
 import socket
+import ssl
 import threading
 from functools import partial
 from time import monotonic
@@ -132,6 +134,11 @@ class Wire(Blocking):
             pool.close()
         return attempt.answer()
 
+    def _tls(self) -> ssl.SSLContext:
+        context = super()._tls()
+        context.sslsocket_class = _Socket
+        return context
+
     def _connection(self, origin: Origin, proxy: Proxy | None) -> _Plain | _Secure:
         if not origin.secure:
             return _Plain(origin.host, origin.port)
@@ -206,6 +213,19 @@ class _Plain(HTTPConnection):
 class _Secure(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
         return _opened(self)
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself where `ssl` would leave it open: when the server has reset the connection before TLS begins."""
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError as error:  # the first thing that is asked of it
+            if error.errno != errno.ENOTCONN:
+                raise
+        self.close()
+        raise ConnectionResetError(errno.ECONNRESET, "the connection was reset before TLS")
 
 
 def _opened(connection: HTTPConnection) -> socket.socket:
