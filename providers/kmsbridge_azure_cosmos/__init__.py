@@ -1,28 +1,41 @@
-"""The provider for Azure Cosmos DB under a customer-managed key. So far it reads its answers; it does not connect."""
+"""The provider for Azure Cosmos DB under a customer-managed key. The SDK is loaded by the first call, not before."""
 
 from __future__ import annotations
 
-from kmsbridge._errors import unsupported
-from kmsbridge_azure_cosmos._config import configure
+import os
+from functools import partial
+from importlib import import_module
+
+from kmsbridge._errors import invalid
+from kmsbridge_azure_cosmos._config import AccountKey, configure
 from kmsbridge_azure_cosmos._errors import decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from kmsbridge._runtime import Runtime
     from kmsbridge_azure_cosmos._config import CosmosSettings
+    from kmsbridge_azure_cosmos._driver import CosmosDriver
 
 __all__ = ["configure", "decoder", "name", "open"]
 
 name = "azure-cosmos"
+_HEAVY = ("azure.core.pipeline.policies", "azure.identity", "azure.cosmos.aio", "kmsbridge_azure_cosmos._driver")
+"""Loaded one by one in a thread: an import holds the interpreter, and an event loop gets its turn in between."""
 
 
-async def open(settings: CosmosSettings, runtime: Runtime) -> NoReturn:
-    """There is no driver yet.
+async def open(settings: CosmosSettings, runtime: Runtime) -> CosmosDriver:
+    """A driver for these settings. Sends nothing: the first call does, within its own deadline.
 
     Raises:
-        UnsupportedError: Always.
+        InvalidRequestError: The file with certificates cannot be read, or the credential is of the other mode.
     """
-    del settings, runtime
-    raise unsupported("way to connect yet", "Use `kmsbridge explain` for its errors.")
+    if settings.ca is not None and not os.access(settings.ca, os.R_OK):
+        raise invalid("the file that ca names cannot be read", "options.ca", remediation="Check its path and mode.")
+    for module in _HEAVY:
+        await runtime.in_thread(partial(import_module, module))
+    from kmsbridge._entra._credentials import check_mode
+    from kmsbridge_azure_cosmos._driver import CosmosDriver
+
+    if not isinstance(settings.identity, AccountKey):
+        check_mode(settings.identity, runtime)
+    return CosmosDriver(settings, runtime)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kmsbridge._model import Capabilities, SecretAbilities
 
-MAX_VALUE = 1_000_000
-"""Bytes of a value: as Base64 it fits a document and a batch, which may have 2 MB, with what stands beside it."""
+MAX_VALUE = 500_000
+"""Bytes of a value: a batch may have 2 MB, and holds the new value and the one before, as Base64 and with tags."""
 
 SECRETS = Capabilities(
     secrets=SecretAbilities(

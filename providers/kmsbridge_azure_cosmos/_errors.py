@@ -12,6 +12,7 @@ from kmsbridge._decode import Answer, Decoder, Rule
 from kmsbridge._entra._azure_core import AZURE_CORE, answer_of
 from kmsbridge._entra._errors import NUMBERED, WORDED
 from kmsbridge._errors import Code, KMSError, Outcome, RetryAction
+from kmsbridge_azure_cosmos._findings import FINDINGS
 from kmsbridge_azure_cosmos._reading import PAGE, STRANGER, read, speaking
 from kmsbridge_azure_cosmos._sub_statuses import REVOKED, SUB_STATUSES
 
@@ -124,6 +125,7 @@ _STATUSES: tuple[Rule, ...] = (
     Rule(None, Code.SERVICE_UNAVAILABLE, status=503),
 )
 RULES: tuple[Rule, ...] = (
+    *FINDINGS,
     *NUMBERED,
     *SUB_STATUSES,
     *_STATUSES,

@@ -1,0 +1,179 @@
+"""The documents of a secret, and what stands in them, read strictly.
+
+All documents of a secret are in one logical partition, whose key is its name, so that a batch
+changes them together or not at all:
+
+- ``head``: the state of the secret, and its latest version with the value: a read is one point read.
+- ``v-<version>``: each earlier version, as the head held it.
+
+`kind` is what queries ask for: ``secret``, ``deleted`` or ``purging`` for a head, ``version`` for the others.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from kmsbridge._model import Secret, SecretInfo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kmsbridge._model import NewSecret
+
+HEAD = "head"
+SECRET, DELETED, PURGING, VERSION = "secret", "deleted", "purging", "version"
+OF_VERSION = ("version", "seq", "value", "text", "contentType", "tags", "enabled", "expires", "created", "updated")
+"""What a head holds of its latest version."""
+SHOWN = "c.id, c.name, c.kind, c.version, c.seq, c.contentType, c.tags, c.enabled, c.expires, c.created, c.updated"
+"""What listings ask for: all but the value."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Malformed(ValueError):
+    """It is not as it must be."""
+
+
+class Document(NamedTuple):
+    """One document as it is stored, and its ETag."""
+
+    node: Mapping[str, Any]
+    etag: str
+
+    @property
+    def kind(self) -> str:
+        return _text(self.node, "kind")
+
+    @property
+    def version(self) -> str:
+        return _text(self.node, "version")
+
+    def __repr__(self) -> str:
+        return "<Document, not shown: it holds a value>"
+
+
+def document(node: object, name: str) -> Document:
+    """A document that was read; of another secret we know nothing."""
+    if not isinstance(node, dict) or node.get("name") != name or not isinstance(etag := node.get("_etag"), str):
+        raise Malformed("another document, or no ETag")
+    return Document({key: value for key, value in node.items() if not key.startswith("_")}, etag)
+
+
+def version_id(version: str) -> str | None:
+    """The id of the document of a version; None for what is no version."""
+    return f"v-{version}" if _ID.fullmatch(version) else None
+
+
+def first(name: str, new: NewSecret, version: str, seq: int, now: int) -> dict[str, Any]:
+    """A head with a new version."""
+    text = isinstance(new.value, str)
+    raw = new.value.encode() if isinstance(new.value, str) else new.value
+    return {
+        "id": HEAD,
+        "name": name,
+        "kind": SECRET,
+        "writer": version,
+        "version": version,
+        "seq": seq,
+        "value": base64.b64encode(raw).decode(),
+        "text": text,
+        "contentType": new.content_type,
+        "tags": dict(new.tags),
+        "enabled": True,
+        "expires": None if new.expires_at is None else seconds(new.expires_at),
+        "created": now,
+        "updated": now,
+    }
+
+
+def earlier(head: Document) -> dict[str, Any]:
+    """The document of the version that a head holds."""
+    node = {key: head.node[key] for key in OF_VERSION if key in head.node}
+    return {"id": f"v-{head.version}", "name": head.node["name"], "kind": VERSION, **node}
+
+
+def secret(found: Document) -> Secret:
+    """A version with its value."""
+    node = found.node
+    try:
+        raw = base64.b64decode(_text(node, "value"), validate=True)
+        value = raw.decode() if _flag(node, "text") else raw
+    except ValueError:
+        value = None
+    if value is None:  # raised here: the decoder's own exception carries the value
+        raise Malformed("no value")
+    about = info(node)
+    return Secret(
+        name=about.name,
+        version=found.version,
+        value=value,
+        content_type=about.content_type,
+        tags=about.tags,
+        created_at=about.created_at,
+        expires_at=about.expires_at,
+    )
+
+
+def info(node: Mapping[str, Any]) -> SecretInfo:
+    """What is said of a secret or a version."""
+    tags, content_type = node.get("tags"), node.get("contentType")
+    if not isinstance(tags, dict) or not all(isinstance(each, str) for each in tags.values()):
+        raise Malformed("no tags")
+    if not isinstance(content_type, str | None):
+        raise Malformed("no content type")
+    return SecretInfo(
+        name=_text(node, "name"),
+        version=_text(node, "version"),
+        enabled=_flag(node, "enabled"),
+        content_type=content_type,
+        tags=tags,
+        created_at=_moment(node.get("created")),
+        updated_at=_moment(node.get("updated")),
+        expires_at=_moment(node.get("expires")),
+        deleted_at=_moment(node.get("deleted")),
+        purge_at=_moment(node.get("purge")),
+    )
+
+
+def gone(head: Document, now: int) -> bool:
+    """Whether a deleted secret can be recovered no more."""
+    return head.kind == PURGING or (head.kind == DELETED and number(head.node, "purge") <= now)
+
+
+def number(node: Mapping[str, Any], name: str) -> int:
+    """A member that must be a whole number."""
+    value = node.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Malformed("no number")
+    return value
+
+
+def seconds(when: datetime) -> int:
+    """Since 1970."""
+    return (when - _EPOCH) // timedelta(seconds=1)
+
+
+def _text(node: Mapping[str, Any], name: str) -> str:
+    value = node.get(name)
+    if not isinstance(value, str):
+        raise Malformed("no text")
+    return value
+
+
+def _flag(node: Mapping[str, Any], name: str) -> bool:
+    value = node.get(name)
+    if not isinstance(value, bool):
+        raise Malformed("neither true nor false")
+    return value
+
+
+def _moment(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 253_402_300_799:
+        raise Malformed("no time")
+    return _EPOCH + timedelta(seconds=value)
