@@ -35,6 +35,7 @@ class Account:
         self.made = {"/dbs/db", "/dbs/db/colls/secrets"}
         self.documents: dict[tuple[str, str], dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
+        self.hosts: list[str] = []
         self.endpoint = f"https://account-{number}.documents.azure.com"
         self.before: Callable[[str, str], Answer | Exception | None] = lambda _method, _path: None
         """May answer in the place of the account."""
@@ -48,6 +49,7 @@ class Account:
         path = unquote(urlsplit(url).path).rstrip("/")
         with self._lock:
             self.requests.append((method, path))
+            self.hosts.append(urlsplit(url).netloc)
         found = self.before(method, path) or self._answer(method, path, headers, body)
         if isinstance(found, Exception):
             raise found

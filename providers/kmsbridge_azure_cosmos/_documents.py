@@ -16,6 +16,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from kmsbridge._decode import Answer, Refused
 from kmsbridge._model import Secret, SecretInfo
 
 TYPE_CHECKING = False
@@ -34,8 +35,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Malformed(ValueError):
-    """It is not as it must be."""
+class Malformed(Refused):
+    """It is not as it must be: a success without what it must hold."""
+
+    def __init__(self) -> None:
+        super().__init__(Answer(200))
 
 
 class Document(NamedTuple):
@@ -59,7 +63,7 @@ class Document(NamedTuple):
 def document(node: object, name: str) -> Document:
     """A document that was read; of another secret we know nothing."""
     if not isinstance(node, dict) or node.get("name") != name or not isinstance(etag := node.get("_etag"), str):
-        raise Malformed("another document, or no ETag")
+        raise Malformed  # another document, or no ETag
     return Document({key: value for key, value in node.items() if not key.startswith("_")}, etag)
 
 
@@ -105,7 +109,7 @@ def secret(found: Document) -> Secret:
     except ValueError:
         value = None
     if value is None:  # raised here: the decoder's own exception carries the value
-        raise Malformed("no value")
+        raise Malformed  # no value
     about = info(node)
     return Secret(
         name=about.name,
@@ -122,9 +126,9 @@ def info(node: Mapping[str, Any]) -> SecretInfo:
     """What is said of a secret or a version."""
     tags, content_type = node.get("tags"), node.get("contentType")
     if not isinstance(tags, dict) or not all(isinstance(each, str) for each in tags.values()):
-        raise Malformed("no tags")
+        raise Malformed  # no tags
     if not isinstance(content_type, str | None):
-        raise Malformed("no content type")
+        raise Malformed  # no content type
     return SecretInfo(
         name=_text(node, "name"),
         version=_text(node, "version"),
@@ -148,7 +152,7 @@ def number(node: Mapping[str, Any], name: str) -> int:
     """A member that must be a whole number."""
     value = node.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Malformed("no number")
+        raise Malformed  # no number
     return value
 
 
@@ -160,14 +164,14 @@ def seconds(when: datetime) -> int:
 def _text(node: Mapping[str, Any], name: str) -> str:
     value = node.get(name)
     if not isinstance(value, str):
-        raise Malformed("no text")
+        raise Malformed  # no text
     return value
 
 
 def _flag(node: Mapping[str, Any], name: str) -> bool:
     value = node.get(name)
     if not isinstance(value, bool):
-        raise Malformed("neither true nor false")
+        raise Malformed  # neither true nor false
     return value
 
 
@@ -175,5 +179,5 @@ def _moment(value: object) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 253_402_300_799:
-        raise Malformed("no time")
+        raise Malformed  # no time
     return _EPOCH + timedelta(seconds=value)

@@ -1,0 +1,414 @@
+"""The driver of Azure Cosmos DB: one attempt a request, regions, creation, the account's key, writers, documents."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kmsbridge
+from kmsbridge import Code, Fault, KMSError, Outcome, RetryPolicy
+from kmsbridge._decode import Answer, Phase
+from tests.cosmos_account import Account, answered, in_memory, lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ONCE = RetryPolicy(attempts=1)
+FAST = RetryPolicy(attempts=3, backoff=0, max_delay=0)
+COLLECTION = "/dbs/db/colls/secrets"
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An empty container in memory."""
+    with in_memory() as found:
+        yield found
+
+
+@pytest.fixture(params=["sync", "async"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """Which bridge."""
+    return str(request.param)
+
+
+def run(mode: str, url: str, *acts: Callable[[Any], Any], retry: RetryPolicy = FAST) -> list[Any]:
+    """What each act on one bridge gives: a value, a list, or an error."""
+
+    async def all_of() -> list[Any]:
+        results: list[Any] = []
+        async with kmsbridge.connect_async(url, retry=retry) as bridge:
+            for act in acts:
+                try:
+                    found = act(bridge)
+                    if hasattr(found, "__aiter__"):
+                        results.append([each async for each in found])
+                    else:
+                        results.append(await found if hasattr(found, "__await__") else found)
+                except KMSError as error:
+                    results.append(error)
+        return results
+
+    if mode == "async":
+        return asyncio.run(all_of())
+    results: list[Any] = []
+    with kmsbridge.connect(url, retry=retry) as bridge:
+        for act in acts:
+            try:
+                found = act(bridge)
+                results.append(list(found) if hasattr(found, "__next__") else found)
+            except KMSError as error:
+                results.append(error)
+    return results
+
+
+def get(bridge: Any) -> Any:
+    """The secret of most tests."""
+    return bridge.secrets.get("some/name")
+
+
+def put(bridge: Any) -> Any:
+    """A version of it."""
+    return bridge.secrets.set("some/name", "a value")
+
+
+def docs(account: Account) -> int:
+    """How many requests for documents have come."""
+    return sum("/docs" in path for _, path in account.requests)
+
+
+def refusing(status: int, sub_status: int = 0, *, path: str = "/docs") -> Callable[[str, str], Answer | None]:
+    """Answer so, and do nothing."""
+    answer = answered(status, {"code": "x"}, x_ms_substatus=str(sub_status))
+    return lambda _, asked: answer if path in asked else None
+
+
+def losing(phase: Phase, exception: Exception) -> Callable[[str, str], Exception | None]:
+    """No whole answer."""
+    return lambda _, asked: lost(Answer(phase=phase, exception=exception)) if "/docs" in asked else None
+
+
+# -- one attempt -----------------------------------------------------------------------------
+
+FAULTS: dict[str, Callable[[str, str], Any]] = {
+    "429": refusing(429, 3200),
+    "503": refusing(503),
+    "408": refusing(408),
+    "500": refusing(500),
+    "449": refusing(449),
+    "403/3": refusing(403, 3),
+    "403/1008": refusing(403, 1008),
+    "404/1002": refusing(404, 1002),
+    "400/1024": refusing(400, 1024),
+    "410/1002": refusing(410, 1002),
+    "reset": losing(Phase.SENT, ConnectionResetError()),
+    "timeout": losing(Phase.SENT, TimeoutError()),
+    "refused": losing(Phase.BEFORE_SEND, ConnectionRefusedError()),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_request_an_attempt(account: Account, mode: str, fault: str) -> None:
+    """Of the SDK's dozen retry policies none has a say, for reads, queries and writes."""
+    run(mode, account.url, put)
+    account.before = FAULTS[fault]
+    for act in (get, lambda bridge: bridge.secrets.list()):
+        before = docs(account)
+        (error,) = run(mode, account.url, act, retry=ONCE)
+        assert isinstance(error, KMSError)
+        assert docs(account) - before == 1
+    account.before = lambda method, path: None if method == "GET" else FAULTS[fault](method, path)
+    before = docs(account)
+    (error,) = run(mode, account.url, lambda bridge: bridge.secrets.set("other", "x"), retry=ONCE)
+    assert isinstance(error, KMSError)
+    rounds = 20 if fault == "449" else 1  # of our own: somebody else's write at the same moment
+    assert docs(account) - before == 2 * rounds
+
+
+def test_the_account_is_asked_once_too(account: Account, mode: str) -> None:
+    """The SDK would ask four times whatever the answer."""
+    for status in (401, 403, 429, 503):
+        answer = answered(status, {"code": "x"})
+        account.before = partial(lambda given, _, path: None if path else given, answer)
+        before = len(account.requests)
+        (error,) = run(mode, account.url, get, retry=ONCE)
+        assert isinstance(error, KMSError)
+        assert len(account.requests) - before == 1
+
+
+# -- regions ---------------------------------------------------------------------------------
+
+
+def test_a_region_that_refuses_is_tried_once_more_after_one_look_at_the_account(account: Account, mode: str) -> None:
+    """403/3 that lasts: one try, one read of the account, one try where it points to, then the error."""
+
+    def warmed(bridge: Any) -> Any:
+        account.before = refusing(403, 3)
+        account.requests.clear()
+        return get(bridge)
+
+    error = run(mode, account.url, put, warmed)[1]
+    asked = [path for _, path in account.requests]
+    assert asked == [f"{COLLECTION}/docs/head", "", COLLECTION, f"{COLLECTION}/docs/head"]
+    assert (error.code, error.outcome, error.sub_status) == (Code.KEY_ACCESS_REVOKED, Outcome.NOT_APPLIED, 3)
+
+
+@pytest.mark.parametrize("sub_status", [3, 1008])
+def test_the_next_try_goes_where_the_account_points_to(account: Account, mode: str, sub_status: int) -> None:
+    """A failover is over for the caller with the second request."""
+    home = account.endpoint.removeprefix("https://")
+    region = home.replace(".documents", "-westeurope.documents")
+
+    def fail_over(bridge: Any) -> Any:
+        account.endpoint = f"https://{region}:443/"
+        account.before = lambda method, path: (
+            refusing(403, sub_status)(method, path) if account.hosts[-1] == home else None
+        )
+        return get(bridge)
+
+    found = run(mode, account.url, put, fail_over)[1]
+    assert found.value == "a value"
+    assert account.hosts[-1] == f"{region}:443"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "https://attacker.example",
+        "http://account.documents.azure.com",
+        "https://other.documents.azure.com",
+        "https://x@account.documents.azure.com",
+        "https://account.documents.azure.com:8443",
+        7,
+        None,
+    ],
+)
+def test_an_account_that_points_elsewhere_is_not_followed(account: Account, named: Any) -> None:
+    """Its requests carry a signature or a token."""
+    home = account.endpoint.removeprefix("https://")
+    account.endpoint = named
+    run("sync", account.url, put, get)
+    assert set(account.hosts) == {home}
+
+
+# -- creation --------------------------------------------------------------------------------
+
+
+def test_nothing_is_created_unasked(account: Account, mode: str) -> None:
+    """Neither by a call without the option nor by a look at the health."""
+    account.made.clear()
+    (error,) = run(mode, account.url.replace("&create=true", ""), put)
+    assert error.code is Code.CONTAINER_NOT_FOUND
+    (health,) = run(mode, account.url, lambda bridge: bridge.health())
+    assert health.code is Code.CONTAINER_NOT_FOUND
+    assert all(method == "GET" for method, _ in account.requests)
+
+
+def test_database_and_container_are_created_when_asked(account: Account, mode: str) -> None:
+    """Once; also where somebody else is faster with one of them."""
+    account.made.clear()
+    account.made.add("/dbs/db")
+    assert run(mode, account.url, put, get)[1].value == "a value"
+    created = [path for method, path in account.requests if method == "POST" and "/docs" not in path]
+    assert created == ["/dbs", "/dbs/db/colls"]
+
+
+def test_a_creation_without_an_answer_is_looked_for_and_not_made_again(account: Account, mode: str) -> None:
+    """404/1013 means that it is on its way."""
+    account.made.clear()
+    looks: list[str] = []
+
+    def after(method: str, path: str) -> Exception | None:
+        timeout = (method, path) == ("POST", "/dbs/db/colls")
+        return lost(Answer(phase=Phase.SENT, exception=TimeoutError())) if timeout else None
+
+    def before(method: str, path: str) -> Answer | None:
+        if (method, path) == ("GET", COLLECTION) and COLLECTION in account.made and len(looks) < 2:
+            looks.append(path)
+            return answered(404, {"code": "NotFound"}, x_ms_substatus="1013")
+        return None
+
+    account.before, account.after = before, after
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kmsbridge_azure_cosmos._account.CREATE_POLL", 0)
+        assert run(mode, account.url, put, get)[1].value == "a value"
+    assert len(looks) == 2
+    assert account.requests.count(("POST", "/dbs/db/colls")) == 1
+
+
+def test_a_container_that_is_being_created_is_waited_for(account: Account, mode: str) -> None:
+    """By somebody else: it is polled, and not created."""
+    left = [2]
+
+    def before(_: str, path: str) -> Answer | None:
+        if path == COLLECTION and left[0]:
+            left[0] -= 1
+            return answered(404, {"code": "NotFound"}, x_ms_substatus="1013")
+        return None
+
+    account.before = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kmsbridge._call.POLL_EVERY", 0)
+        assert run(mode, account.url, put, get)[1].value == "a value"
+    assert not any(method == "POST" and "docs" not in path for method, path in account.requests)
+
+
+# -- the account's key -----------------------------------------------------------------------
+
+KEY_TROUBLE = {
+    4000: (Code.DEPENDENCY_UNAVAILABLE, Fault.SERVICE),
+    4001: (Code.DEPENDENCY_UNAVAILABLE, Fault.SERVICE),
+    4002: (Code.KEY_ACCESS_REVOKED, Fault.CUSTOMER),
+    4003: (Code.KEY_ACCESS_REVOKED, Fault.CUSTOMER),
+    4004: (Code.DEPENDENCY_UNAVAILABLE, Fault.SERVICE),
+    4005: (Code.KEY_VERSION_UNUSABLE, Fault.CUSTOMER),
+    4006: (Code.INVALID_ARGUMENT, Fault.CUSTOMER),
+    4008: (Code.DEPENDENCY_UNAVAILABLE, Fault.SERVICE),
+    4009: (Code.CONTAINER_NOT_FOUND, Fault.CUSTOMER),
+    4077: (Code.KEY_ACCESS_REVOKED, Fault.CUSTOMER),
+    3: (Code.KEY_ACCESS_REVOKED, Fault.CUSTOMER),
+}
+
+
+@pytest.mark.parametrize("sub_status", KEY_TROUBLE)
+def test_health_tells_what_is_wrong_with_the_key(account: Account, mode: str, sub_status: int) -> None:
+    """By reads alone: a write would hang."""
+
+    def revoked(bridge: Any) -> Any:
+        account.before = refusing(403, sub_status)
+        return bridge.health()
+
+    healthy, sick = run(mode, account.url, lambda bridge: bridge.health(), revoked)
+    assert healthy.code is None
+    assert healthy.key_usable
+    assert (sick.code, sick.fault) == KEY_TROUBLE[sub_status]
+    assert sick.remediation
+    assert all(method == "GET" for method, _ in account.requests)
+
+
+def test_a_write_that_ends_as_408_says_that_it_may_be_the_key(account: Account, mode: str) -> None:
+    """The document's trap: no word of the key in the answer."""
+    account.before = lambda method, path: refusing(408)(method, path) if method == "POST" else None
+    (error,) = run(mode, account.url, put, retry=ONCE)
+    assert (error.code, error.outcome) == (Code.TIMEOUT, Outcome.UNKNOWN)
+    assert "health" in error.remediation
+
+
+# -- writers ---------------------------------------------------------------------------------
+
+
+def test_eight_writers_of_one_name_lose_nothing(account: Account) -> None:
+    """40 versions in one order without a gap, and the head is the last of them."""
+    made: list[str] = []
+
+    def write(number: int) -> None:
+        with kmsbridge.connect(account.url) as bridge:
+            made.extend(bridge.secrets.set("some/name", f"{number}-{turn}").version for turn in range(5))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stored = sorted(account.documents.values(), key=lambda node: node["seq"])
+    assert [node["seq"] for node in stored] == list(range(1, 41))
+    assert {node["version"] for node in stored} == set(made)
+    assert stored[-1]["id"] == "head"
+
+
+def _meddled(account: Account, times: int) -> None:
+    """Somebody else changes the tags of the head before each write, so many times."""
+    left = [times]
+
+    def before(method: str, path: str) -> None:
+        if method == "POST" and "/docs" in path and left[0]:
+            left[0] -= 1
+            for node in account.documents.values():
+                node["_etag"] = f'"meddled-{left[0]}"'
+
+    account.before = before
+
+
+def test_a_change_of_the_latest_is_applied_anew_and_of_a_named_version_is_not(account: Account, mode: str) -> None:
+    """Who named a version has read it."""
+    first = run(mode, account.url, put)[0]
+    _meddled(account, 3)
+    (info,) = run(mode, account.url, lambda bridge: bridge.secrets.update("some/name", tags={"a": "b"}))
+    assert info.tags == {"a": "b"}
+    _meddled(account, 1)
+    act = lambda bridge: bridge.secrets.update("some/name", version=first.version, enabled=False)  # noqa: E731
+    (error,) = run(mode, account.url, act)
+    assert (error.code, error.outcome) == (Code.VERSION_CONFLICT, Outcome.NOT_APPLIED)
+
+
+def test_changes_that_are_never_first_end(account: Account, mode: str) -> None:
+    """After 20 rounds."""
+    run(mode, account.url, put)
+    _meddled(account, 10_000)
+    before = docs(account)
+    (error,) = run(mode, account.url, put, retry=ONCE)
+    assert error.code is Code.VERSION_CONFLICT
+    assert docs(account) - before == 40
+
+
+# -- deletion --------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_recovered_any_more_is_gone_and_its_name_is_free(account: Account, mode: str) -> None:
+    """With all its versions."""
+    run(mode, account.url, put, put, lambda bridge: bridge.secrets.delete("some/name"))
+    account.documents["some:name", "head"]["purge"] = 1
+    error, listed, recovered, new = run(
+        mode,
+        account.url,
+        get,
+        lambda bridge: bridge.secrets.deleted(),
+        lambda bridge: bridge.secrets.recover("some/name"),
+        put,
+    )
+    assert error.code is recovered.code is Code.NOT_FOUND
+    assert listed == []
+    assert [node["version"] for node in account.documents.values()] == [new.version]
+
+
+def test_a_purge_that_broke_off_is_ended_by_the_next_change(account: Account, mode: str) -> None:
+    """And can be seen by nobody in between."""
+    run(mode, account.url, put, put, lambda bridge: bridge.secrets.delete("some/name"))
+    account.documents["some:name", "head"]["kind"] = "purging"
+    error, new, versions = run(mode, account.url, get, put, lambda bridge: bridge.secrets.versions("some/name"))
+    assert error.code is Code.NOT_FOUND
+    assert [info.version for info in versions] == [new.version]
+
+
+# -- documents that are not as they must be ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"value": None}, {"value": 7}, {"value": "no base64!"}, {"value": "/w=="}, {"text": 1}, {"name": "other"},
+        {"version": None}, {"tags": None}, {"tags": {"a": 1}}, {"created": "x"}, {"created": 10**30},
+        {"expires": True}, {"contentType": 1}, {"_etag": None}, {"enabled": "yes"}, {"kind": None},
+    ],
+)  # fmt: skip
+def test_a_document_that_is_not_as_it_must_be_is_an_error(account: Account, mode: str, wrong: dict[str, Any]) -> None:
+    """Never None, never a wrong value, and nothing of it in the error."""
+    run(mode, account.url, put)
+    account.documents["some:name", "head"].update(wrong)
+    (error,) = run(mode, account.url, get, retry=ONCE)
+    assert error.code is Code.INTERNAL_ERROR
+    assert "base64!" not in error.details()
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"7", b'"x"', b"{", b"\xff\xfe", b"<html>", b"{}"])
+def test_a_success_without_a_document_is_an_error(account: Account, mode: str, body: bytes) -> None:
+    """Whatever is in its place."""
+    run(mode, account.url, put)
+    account.before = lambda _, path: answered(200, 0)._replace(body=body) if "/docs" in path else None
+    error, listed = run(mode, account.url, get, lambda bridge: bridge.secrets.list(), retry=ONCE)
+    assert error.code is Code.INTERNAL_ERROR
+    assert isinstance(listed, KMSError)
+    assert listed.code is Code.INTERNAL_ERROR
