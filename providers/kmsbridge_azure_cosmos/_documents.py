@@ -64,7 +64,7 @@ def document(node: object, name: str) -> Document:
     """A document that was read; of another secret we know nothing."""
     if not isinstance(node, dict) or node.get("name") != name or not isinstance(etag := node.get("_etag"), str):
         raise Malformed  # another document, or no ETag
-    return Document({key: value for key, value in node.items() if not key.startswith("_")}, etag)
+    return Document(node, etag)
 
 
 def version_id(version: str) -> str | None:
@@ -110,31 +110,30 @@ def secret(found: Document) -> Secret:
         value = None
     if value is None:  # raised here: the decoder's own exception carries the value
         raise Malformed  # no value
-    about = info(node)
     return Secret(
-        name=about.name,
+        name=_text(node, "name"),
         version=found.version,
         value=value,
-        content_type=about.content_type,
-        tags=about.tags,
-        created_at=about.created_at,
-        expires_at=about.expires_at,
+        content_type=_content_type(node),
+        tags=_tags(node),
+        created_at=_moment(node.get("created")),
+        expires_at=_moment(node.get("expires")),
     )
+
+
+def enabled(found: Document) -> bool:
+    """Whether a version may be read."""
+    return _flag(found.node, "enabled")
 
 
 def info(node: Mapping[str, Any]) -> SecretInfo:
     """What is said of a secret or a version."""
-    tags, content_type = node.get("tags"), node.get("contentType")
-    if not isinstance(tags, dict) or not all(isinstance(each, str) for each in tags.values()):
-        raise Malformed  # no tags
-    if not isinstance(content_type, str | None):
-        raise Malformed  # no content type
     return SecretInfo(
         name=_text(node, "name"),
         version=_text(node, "version"),
         enabled=_flag(node, "enabled"),
-        content_type=content_type,
-        tags=tags,
+        content_type=_content_type(node),
+        tags=_tags(node),
         created_at=_moment(node.get("created")),
         updated_at=_moment(node.get("updated")),
         expires_at=_moment(node.get("expires")),
@@ -165,6 +164,20 @@ def _text(node: Mapping[str, Any], name: str) -> str:
     value = node.get(name)
     if not isinstance(value, str):
         raise Malformed  # no text
+    return value
+
+
+def _tags(node: Mapping[str, Any]) -> Mapping[str, str]:
+    tags = node.get("tags")
+    if not isinstance(tags, dict) or not all(isinstance(each, str) for each in tags.values()):
+        raise Malformed  # no tags
+    return tags
+
+
+def _content_type(node: Mapping[str, Any]) -> str | None:
+    value = node.get("contentType")
+    if not isinstance(value, str | None):
+        raise Malformed  # no content type
     return value
 
 

@@ -47,7 +47,7 @@ class CosmosDriver(Store):
     async def get_secret(self, call: Call, name: str, version: str | None) -> Secret:
         """One version with its value."""
         found = await self.version_of(call, name, version)
-        if found.node.get("enabled") is False:
+        if not await self.told(call, documents.enabled, found):
             raise finding(_findings.DISABLED)
         return await self.told(call, documents.secret, found)
 

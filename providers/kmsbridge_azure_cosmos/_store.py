@@ -61,6 +61,7 @@ class Store:
 
     async def write(self, call: Call, old: Document | None, node: dict[str, Any], *, moved: bool = False) -> None:
         """Write a document in the place of the one that was read, in one batch with what it held."""
+        node = {key: value for key, value in node.items() if not key.startswith("_")}  # what the service adds
         operations: list[tuple[Any, ...]] = []
         if old is None:
             operations.append(("create", (node,)))
