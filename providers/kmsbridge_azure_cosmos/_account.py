@@ -200,11 +200,14 @@ class Account:
                 self.tokens.refuse(f"Bearer {heard.refused_token}")
         raise Refused(answer)
 
-    async def look_again(self) -> bool:
-        """Forget the client, so that account and container are read again; True, as that may help."""
+    def forget(self) -> None:
+        """Forget the client, which keeps a token of its own."""
+        self._container = None
+
+    def look_again(self) -> None:
+        """Forget the client, so that account and container are read again, and with them the region that writes."""
         self._regions.again = True
         self._container = None
-        return True
 
     async def close(self) -> None:
         """Close the connections; the tokens are the process's."""

@@ -176,12 +176,18 @@ class CosmosDriver(Store):
 
     async def reauthenticate(self) -> bool:
         """Drop the token that the account refused; a key has no other."""
-        return self._account.tokens is not None and self._account.tokens.renew()
+        if self._account.tokens is None or not self._account.tokens.renew():
+            return False
+        self._account.forget()
+        return True
 
     async def refresh(self, error: KMSError) -> bool:
         """Read the account again, and with it the region that writes; a change of somebody else's is theirs."""
         theirs = error.code is Code.VERSION_CONFLICT and error.sub_status != _MADE_ANEW
-        return not theirs and await self._account.look_again()
+        if theirs:
+            return False
+        self._account.look_again()
+        return True
 
     async def poll(self, error: KMSError, call: Call) -> bool:
         """Whether the container is there by now."""

@@ -21,6 +21,9 @@ CONTAINER = "container"
 LAST_REGION = "last region"
 """The region that refuses is the one that the account names."""
 
+EXPIRED = "expired"
+"""A bare 403, and the token that was sent had run out by the service's own clock."""
+
 FINDINGS = (
     Rule(None, Code.NOT_FOUND, door=ABSENT),
     Rule(None, Code.VERSION_NOT_FOUND, door=VERSION),
@@ -30,7 +33,8 @@ FINDINGS = (
     Rule(None, Code.CONTAINER_NOT_FOUND, door=CONTAINER, status=404,
          sentence="the database or container is not there",
          remediation="Correct its name in the URL, or have it created (options.create = true)."),
-    # facts of microsoft/fhir-server: the service answers 403/3 for an account whose key was taken away, too
+    Rule(None, Code.TOKEN_EXPIRED, door=EXPIRED, status=403),
+    # microsoft/fhir-server: the service answers 403/3 for an account whose key was taken away, too
     REVOKED._replace(door=LAST_REGION, sub_status=3, action=RetryAction.NEVER),
 )  # fmt: skip
 """To be tried before all other rules."""

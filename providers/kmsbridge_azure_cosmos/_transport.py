@@ -7,6 +7,7 @@ one request, and nothing that an exception of the SDK would hide is lost.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError
 
-from kmsbridge._decode import Answer, Refused
+from kmsbridge._decode import Answer, Refused, http_date
 from kmsbridge._wire import answer_of
 from kmsbridge._wire._azure import AzureAsyncResponse, AzureAsyncTransport, AzureResponse, AzureTransport
 from kmsbridge_azure_cosmos import _findings
@@ -77,8 +78,11 @@ class Regions:
         sub_status = sub_status_of(answer.all("x-ms-substatus"))
         if status == 400 and sub_status == 1004:  # the SDK makes a query plan of its own, and asks again
             return
-        if status == 401:
-            heard.refused_token = unquote(request.headers.get("Authorization") or "").partition("sig=")[2]
+        token = unquote(request.headers.get("Authorization") or "").partition("sig=")[2]
+        if status == 403 and not sub_status and expired(token, answer.header("date")):
+            answer = answer._replace(door=_findings.EXPIRED)
+        if status == 401 or answer.door == _findings.EXPIRED:
+            heard.refused_token = token
         if status == 404 and "/docs" not in path:
             answer = answer._replace(door=_findings.CONTAINER)
         if status == 403 and sub_status == 3 and self.again:
@@ -105,6 +109,20 @@ class Regions:
         if not local and there.port not in (None, 443):
             raise ValueError("another port")
         return f"https://{there.netloc}"
+
+
+def expired(token: str, date: str | None) -> bool:
+    """Whether a token of Microsoft Entra was too old by the service's own clock. It is not verified, only read."""
+    body = token.split(".")[1] if token.count(".") == 2 else ""
+    now = http_date(date or "")
+    if now is None or not body:
+        return False
+    try:
+        said = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except (ValueError, RecursionError):
+        return False
+    end = said.get("exp") if isinstance(said, dict) else None
+    return isinstance(end, int | float) and not isinstance(end, bool) and end <= now
 
 
 class Transport(AzureTransport):
