@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
 import kmsbridge
-from kmsbridge import Code, KMSError, RetryPolicy
+from kmsbridge import Code, KMSError, Outcome, RetryPolicy
 from kmsbridge_azure_cosmos._transport import expired
 from tests.cosmos_account import answered, in_memory
 
@@ -70,6 +71,30 @@ def test_a_token_that_has_run_out_is_replaced_once(status: int) -> None:
     assert error.code is Code.TOKEN_EXPIRED
     assert len(paths) == 2
     assert not any(given in error.details() + repr(error) for given in credential.given)
+
+
+class Narrow(Credential):
+    """Of a tenant that does not know accounts by their own address."""
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """For the common scope alone."""
+        if scopes != (self.known,):
+            raise ClientAuthenticationError("AADSTS500011: The resource principal named x was not found in the tenant.")
+        return super().get_token(*scopes, **options)
+
+    known = "https://cosmos.azure.com/.default"
+
+
+def test_the_common_scope_is_asked_for_where_the_accounts_own_is_not_known() -> None:
+    """Once; if that is not known either, the error says so, and nothing was sent."""
+    credential = Narrow(NOW)
+    error, _ = asked(credential)
+    assert error.code is Code.NOT_FOUND
+    assert len(credential.given) == 1
+    credential = Narrow(NOW)
+    credential.known = ""
+    error, paths = asked(credential)
+    assert (error.outcome, error.provider_codes[-1:], paths) == (Outcome.NOT_SENT, ("AADSTS500011",), [])
 
 
 def test_a_bare_403_under_a_good_token_is_a_refusal() -> None:

@@ -10,7 +10,6 @@ from azure.cosmos import CosmosClient, PartitionKey
 from azure.cosmos.aio import CosmosClient as AsyncCosmosClient
 
 from kmsbridge._decode import Answer, Phase, Refused, request_ids
-from kmsbridge._entra._asking import Asking, AsyncAsking
 from kmsbridge._entra._credentials import SILENT
 from kmsbridge._entra._tokens import tokens_of
 from kmsbridge._runtime import BlockingRuntime
@@ -18,6 +17,7 @@ from kmsbridge._wire import open_wire, within
 from kmsbridge_azure_cosmos import _findings
 from kmsbridge_azure_cosmos._config import AccountKey
 from kmsbridge_azure_cosmos._reading import sub_status_of
+from kmsbridge_azure_cosmos._scope import AsyncScopedAsking, ScopedAsking
 from kmsbridge_azure_cosmos._transport import HEARD, AsyncTransport, Heard, Regions, Transport
 
 TYPE_CHECKING = False
@@ -59,7 +59,7 @@ class Account:
         self._regions = Regions(settings.url)
         identity = settings.identity
         self.tokens = None if isinstance(identity, AccountKey) else tokens_of(identity)
-        self._asking: Asking | AsyncAsking | None = None
+        self._asking: ScopedAsking | AsyncScopedAsking | None = None
         self._client: Any = None
         self._container: Any = None
         self._opening = runtime.lock()
@@ -158,12 +158,12 @@ class Account:
         options = {**ONE_ATTEMPT, "logger": SILENT}
         wire: Any = self._wire
         if isinstance(self.runtime, BlockingRuntime):
-            sync: Any = self._credential(Asking)
+            sync: Any = self._credential(ScopedAsking)
             return CosmosClient(settings.url, sync, transport=Transport(wire, self._regions), **options)
-        given: Any = self._credential(partial(AsyncAsking, runtime=self.runtime))
+        given: Any = self._credential(partial(AsyncScopedAsking, runtime=self.runtime))
         return AsyncCosmosClient(settings.url, given, transport=AsyncTransport(wire, self._regions), **options)
 
-    def _credential(self, asking: Callable[[Tokens], Asking | AsyncAsking]) -> str | Asking | AsyncAsking:
+    def _credential(self, asking: Callable[[Tokens], ScopedAsking | AsyncScopedAsking]) -> object:
         if self.tokens is None:
             assert isinstance(self._settings.identity, AccountKey)
             return self._settings.identity.key
