@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.cosmos import exceptions
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -193,6 +194,35 @@ def test_of_a_batch_the_member_speaks_that_is_not_424() -> None:
     assert (error.code, error.http_status, error.sub_status, error.retry_after) == ("rate_limited", 429, 3200, 1.5)
     plain = Answer(200, MARK, b'[{"statusCode":201}]')
     assert speaking(plain) is plain
+
+
+# -- out of the SDK's exceptions ---------------------------------------------------------------
+
+
+def test_what_the_sdk_raises_is_read_as_the_answer_it_hides() -> None:
+    """HTTP errors, batches and time-outs, of which the last two are no HTTP errors to the SDK."""
+    sdk: Any = exceptions
+    hidden = sdk._InternalCosmosException(status_code=403, headers={"x-ms-substatus": "4002"})
+    members = [{"statusCode": 424}, {"statusCode": 403, "subStatusCode": 4005, "resourceBody": {"value": CANARY}}]
+    late = sdk.CosmosClientTimeoutError
+    failures: list[tuple[Exception, str]] = [
+        (sdk.CosmosHttpResponseError(status_code=403, message="no", response=hidden), "key_access_revoked"),
+        (sdk.CosmosResourceNotFoundError(status_code=404, message="no"), "not_found"),
+        (
+            sdk.CosmosBatchOperationError(
+                error_index=1, headers={}, status_code=403, message="no", operation_responses=members
+            ),
+            "key_version_unusable",
+        ),
+        (late(), "timeout"),
+        (late(error=sdk.CosmosHttpResponseError(status_code=429, message="no")), "rate_limited"),
+        (ValueError("Id contains illegal chars."), "invalid_argument"),
+        (ValueError(CANARY), "unknown"),
+    ]
+    for failure, code in failures:
+        error = decoder.decode(decoder.answer(failure))
+        assert error.code == code, failure
+        assert CANARY not in error.details() + json.dumps(error.to_dict())
 
 
 # -- total, and silent -------------------------------------------------------------------------

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["configure", "decoder", "name", "open"]
 
 name = "azure-cosmos"
-_HEAVY = ("azure.core.pipeline.policies", "azure.identity", "azure.cosmos.aio", "kmsbridge_azure_cosmos._driver")
+_HEAVY = (
+    "aiohttp",
+    "azure.core.pipeline.policies",
+    "azure.identity",
+    "azure.cosmos.aio",
+    "kmsbridge_azure_cosmos._driver",
+)
 """Loaded one by one in a thread: an import holds the interpreter, and an event loop gets its turn in between."""
 
 

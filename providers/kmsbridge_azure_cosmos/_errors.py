@@ -8,6 +8,8 @@ over the years, so patterns are fragments. Each pattern was seen in an answer of
 
 from __future__ import annotations
 
+import json
+
 from kmsbridge._decode import Answer, Decoder, Rule
 from kmsbridge._entra._azure_core import AZURE_CORE, answer_of
 from kmsbridge._entra._errors import NUMBERED, WORDED
@@ -145,5 +147,16 @@ class CosmosDecoder(Decoder):
         return super().decode(speaking(answer), operation=operation)
 
 
-decoder = CosmosDecoder("azure-cosmos", RULES, read=read, answer=answer_of)
+def _answer(failure: Exception) -> Answer:
+    """The answer inside an exception of the SDK; one about a batch has its members and no response."""
+    found = answer_of(failure)
+    members = getattr(failure, "operation_responses", None)
+    if not isinstance(members, list):
+        return found
+    numbers = ("statusCode", "subStatusCode", "retryAfterMilliseconds")
+    told = [{name: each.get(name) for name in numbers} for each in members if isinstance(each, dict)]
+    return found._replace(status=200, body=json.dumps(told, default=lambda _: None).encode())
+
+
+decoder = CosmosDecoder("azure-cosmos", RULES, read=read, answer=_answer)
 """Reads the answers of accounts and of token endpoints, raw or as SDKs print them."""
