@@ -10,6 +10,7 @@ from kmsbridge._model import Page, SecretInfo
 from kmsbridge_azure_cosmos import _documents as documents
 from kmsbridge_azure_cosmos import _findings
 from kmsbridge_azure_cosmos._documents import HEAD, PURGING, SECRET, VERSION, Document
+from kmsbridge_azure_cosmos._transport import HEARD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,23 +149,28 @@ class Store:
     async def query(
         self, call: Call, kind: str, cursor: str | None, name: str | None = None
     ) -> tuple[list[dict[str, Any]], str | None]:
-        """One page of the documents of a kind, of one secret or of all."""
+        """One page of the documents of a kind, of one secret or of all; all pages of a query that was taken apart."""
         options: dict[str, Any] = {"parameters": [{"name": "@kind", "value": kind}], "max_item_count": _BATCH}
         options |= {"enable_cross_partition_query": True} if name is None else {"partition_key": name}
 
         async def first(container: Any) -> tuple[list[dict[str, Any]], str | None]:
             query = f"SELECT {documents.SHOWN}, c.deleted, c.purge FROM c WHERE c.kind = @kind"  # noqa: S608 - constants
             pages = container.query_items(query, **options).by_page(cursor)
+            heard = HEARD.get()
             found: list[dict[str, Any]] = []
             if hasattr(pages, "__aiter__"):
                 async for page in pages:
-                    found = [each async for each in page]
-                    break
+                    found += [each async for each in page]
+                    if not heard.planned:
+                        break
             else:
                 for page in pages:
-                    found = list(page)
-                    break
-            return found, pages.continuation_token or None
+                    found += page
+                    if not heard.planned:
+                        break
+            # The SDK would say where to go on from the last answer that any thread got, or its ETag
+            after = None if heard.planned or heard.last is None else heard.last.header("x-ms-continuation")
+            return found, after or None
 
         return await self._account.page(call, first)
 

@@ -34,6 +34,8 @@ class Heard:
     def __init__(self) -> None:
         self.last: Answer | None = None
         self.refused_token: str | None = None
+        self.planned = False
+        """Whether the SDK has taken a query apart, one for each of several partitions."""
 
 
 HEARD: ContextVar[Heard] = ContextVar("kmsbridge_cosmos_heard")
@@ -77,6 +79,9 @@ class Regions:
             return
         sub_status = sub_status_of(answer.all("x-ms-substatus"))
         if status == 400 and sub_status == 1004:  # the SDK makes a query plan of its own, and asks again
+            heard.planned = True
+            return
+        if status == 304 and path.rstrip("/").endswith("/pkranges"):  # the end of that list
             return
         token = unquote(request.headers.get("Authorization") or "").partition("sig=")[2]
         if status == 403 and not sub_status and expired(token, answer.header("date")):
