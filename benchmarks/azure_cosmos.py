@@ -20,6 +20,7 @@ from azure.cosmos.aio import CosmosClient as AioCosmosClient
 
 import kmsbridge
 from kmsbridge._decode import Answer
+from kmsbridge._model import NewSecret
 from kmsbridge._runtime import BlockingRuntime
 from kmsbridge_azure_cosmos import _account
 from kmsbridge_azure_cosmos._account import ONE_ATTEMPT
@@ -47,7 +48,7 @@ ACCOUNT = {
     "userConsistencyPolicy": {"defaultConsistencyLevel": "Session"},
 }
 CONTAINER = {"id": "c", "_rid": "r", "_self": "s", "partitionKey": {"paths": ["/name"], "kind": "Hash", "version": 2}}
-NEW = kmsbridge._model.NewSecret("s3cret", None, {"team": "billing"}, None, if_absent=False)
+NEW = NewSecret("s3cret", None, {"team": "billing"}, None, if_absent=False)
 DOCUMENT = {**first("a", NEW, "0" * 32, 1, 1_700_000_000), "_etag": '"1"', "_rid": "r"}
 
 

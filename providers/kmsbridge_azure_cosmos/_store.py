@@ -193,6 +193,6 @@ def absent(refused: Refused) -> bool:
 
 def lost(refused: Refused) -> bool:
     """Whether somebody else has changed the document since it was read."""
-    return refused.answer.door is None and refused.answer.status in (404, 409, 412, 449) and (
+    return refused.answer.door is None and refused.answer.status in (404, 409, 412) and (
         (refused.answer.header("x-ms-substatus") or "0") == "0"
     )
