@@ -1,5 +1,6 @@
 .PHONY: setup demo test test-long test-oldest lint types bench clients wheel build clean
 BIN := .venv/bin
+PYTEST := -m pytest -n auto --dist worksteal
 
 setup: .venv/ready
 .venv/ready: pyproject.toml .ci/setup ; @.ci/setup .venv
@@ -7,9 +8,9 @@ setup: .venv/ready
 .venv-bench/ready: pyproject.toml .ci/setup benchmarks/peers.txt ; @.ci/setup .venv-bench -r benchmarks/peers.txt
 
 demo: setup ; @$(BIN)/kmsbridge demo
-test: lint types ; $(BIN)/python -m pytest
-test-long: lint types ; KMSBRIDGE_LONG=1 $(BIN)/python -m pytest
-test-oldest: .venv-oldest/ready ; .venv-oldest/bin/python -m pytest
+test: lint types ; $(BIN)/python $(PYTEST)
+test-long: lint types ; KMSBRIDGE_LONG=1 $(BIN)/python $(PYTEST)
+test-oldest: .venv-oldest/ready ; .venv-oldest/bin/python $(PYTEST)
 lint: setup ; $(BIN)/ruff check .
 types: setup ; $(BIN)/mypy && $(BIN)/pyright --pythonpath $(BIN)/python
 bench: .venv-bench/ready ; @for file in benchmarks/*.py; do .venv-bench/bin/python $$file || exit; done

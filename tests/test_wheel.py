@@ -87,15 +87,6 @@ def test_the_sources_are_out_of_sight(python: Path, tmp_path: Path) -> None:
         assert Path(path).is_relative_to(python.parent.parent)
 
 
-def test_the_wheel_passes_the_contract_suite(python: Path, tmp_path: Path) -> None:
-    """Installed alone, its local provider does what the contract asks; pytest runs as it does for third parties."""
-    shutil.copy(ROOT / "contract_tests" / "test_local.py", tmp_path)
-    options = ["--import-mode=importlib", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function", "-q"]
-    printed = succeed(python, "-m", "pytest", *options, "test_local.py", cwd=tmp_path)
-    assert " passed" in printed
-    assert "skipped" not in printed
-
-
 def test_the_wheel_brings_its_command(python: Path, tmp_path: Path) -> None:
     """The console script is installed and knows the taxonomy."""
     assert "key_access_revoked" in succeed(python.parent / "kmsbridge", "codes", cwd=tmp_path)
