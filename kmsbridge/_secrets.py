@@ -89,6 +89,7 @@ class SecretOperations(Operations[SecretAbilities]):
         async def proof(call: Call, driver: Driver) -> Secret | None:
             if new is None or call.native is None or not isinstance(driver, ProvesWrites):
                 return None
+            call.attempts += 1  # a request like any other
             found = await driver.proved_set(call, call.native, new)
             return None if found is None else replace(found, name=name)
 
