@@ -136,13 +136,13 @@ class OpenTelemetry:
 
     def _failed(self, span: Span, history: tuple[Attempt, ...], start: int) -> None:
         """An event for each attempt that failed, at the time it did."""
-        at = float(start)
+        at = start
         for number, attempt in enumerate(history, 1):
-            at += attempt.elapsed * 1e9
+            at += int(attempt.elapsed * 1e9)
             told: dict[str, Any] = {"kmsbridge.attempt": number, "error.type": attempt.code.value}
             if attempt.http_status is not None:
                 told["http.response.status_code"] = attempt.http_status
             if attempt.then is not None:
                 told |= {"kmsbridge.retry.action": attempt.then.value, "kmsbridge.retry.delay": attempt.delay}
-            span.add_event("attempt failed", told, int(at))
-            at += attempt.delay * 1e9
+            span.add_event("attempt failed", told, at)
+            at += int(attempt.delay * 1e9)

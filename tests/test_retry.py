@@ -26,10 +26,12 @@ from kmsbridge import (
     Secret,
     ThrottledError,
     UnavailableError,
+    _telemetry,
 )
 from kmsbridge import _retry as retry
-from kmsbridge._decode import Answer, Refused
+from kmsbridge._decode import Answer, Phase, Refused
 from kmsbridge._errors import RateLimit, error_for
+from kmsbridge._runtime import BlockingRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -237,7 +239,7 @@ def test_a_policy_of_one_attempt_leaves_it_to_the_caller(script: Script, fake_ti
 
 # -- what may have been applied -----------------------------------------------------------------
 
-LOST = Refused(Answer(phase=kmsbridge._decode.Phase.SENT, exception=ConnectionResetError(104, "reset")))
+LOST = Refused(Answer(phase=Phase.SENT, exception=ConnectionResetError(104, "reset")))
 
 
 def test_a_lost_answer_is_not_asked_for_again(script: Script, fake_time: FakeTime, mode: Mode) -> None:
@@ -350,7 +352,7 @@ def test_a_forked_child_has_locks_of_its_own(script: Script, fake_time: FakeTime
     """Another thread of the parent may hold them at the fork."""
     del fake_time
     script.on["get"] = first(DOWN)
-    with kmsbridge.connect(URL) as bridge, retry._LOCK, kmsbridge._telemetry._LOCK:
+    with kmsbridge.connect(URL) as bridge, retry._LOCK, _telemetry._LOCK:
         child = os.fork()
         if child == 0:
             done = 1
@@ -394,7 +396,7 @@ def test_an_interrupt_in_a_wait_passes(script: Script, monkeypatch: pytest.Monke
     async def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kmsbridge._runtime.BlockingRuntime, "sleep", interrupted)
+    monkeypatch.setattr(BlockingRuntime, "sleep", interrupted)
     script.on["get"] = always(DOWN)
     with kmsbridge.connect(URL) as bridge, pytest.raises(KeyboardInterrupt):
         bridge.secrets.get("x")

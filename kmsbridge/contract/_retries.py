@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from enum import Enum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -60,9 +60,14 @@ class RetriesContract(Contract):
     Subclass it as the other contracts, with a harness that can make the backend fail.
     """
 
-    harness: ClassVar[FailingHarness]
     part = "secrets"
     operations = ("get", "set")
+
+    @property
+    def failing(self) -> FailingHarness:
+        """The harness, which must be one that can make its backend fail."""
+        assert isinstance(self.harness, FailingHarness), f"{type(self.harness).__name__} is no FailingHarness"
+        return self.harness
 
     @pytest.fixture(autouse=True)
     def waits(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -86,10 +91,10 @@ class RetriesContract(Contract):
     ) -> None:
         """Not more, also in an application's own loop of three that stops when we have given up."""
         await bridge.secrets.set("some/name", canary.text())
-        before = self.harness.requests()
-        self.harness.fail(how)
+        before = self.failing.requests()
+        self.failing.fail(how)
         error = await self._in_a_loop(lambda: bridge.secrets.get("some/name"))
-        assert self.harness.requests() - before == 3
+        assert self.failing.requests() - before == 3
         assert (error.attempts, error.retry.exhausted, len(error.history), len(waits)) == (3, True, 3, 2)
         assert [attempt.code for attempt in error.history] == [error.code] * 3
         if how is Failing.THROTTLED:
@@ -103,10 +108,10 @@ class RetriesContract(Contract):
     async def test_what_passes_is_not_told(self, bridge: BridgeView, canary: Canary, how: Failing) -> None:
         """The third attempt gets through, and the caller has the value."""
         await bridge.secrets.set("some/name", canary.text())
-        before = self.harness.requests()
-        self.harness.fail(how, times=2)
+        before = self.failing.requests()
+        self.failing.fail(how, times=2)
         assert (await bridge.secrets.get("some/name")).value == canary.text()
-        assert self.harness.requests() - before == 3
+        assert self.failing.requests() - before == 3
 
     @needs("get", "set")
     async def test_what_is_permanent_is_asked_once(
@@ -114,14 +119,14 @@ class RetriesContract(Contract):
     ) -> None:
         """A loop of three makes three requests."""
         await bridge.secrets.set("some/name", canary.text())
-        before = self.harness.requests()
-        self.harness.fail(Failing.DENIED)
+        before = self.failing.requests()
+        self.failing.fail(Failing.DENIED)
         for _ in range(3):
             with pytest.raises(KMSError) as caught:
                 await bridge.secrets.get("some/name")
             assert (caught.value.code, caught.value.attempts) == (Code.ACCESS_DENIED, 1)
             assert caught.value.retry == (RetryAction.NEVER, None, 0.0, False)
-        assert self.harness.requests() - before == 3
+        assert self.failing.requests() - before == 3
         assert waits == []
 
     @needs("get", "set")
@@ -130,11 +135,11 @@ class RetriesContract(Contract):
     ) -> None:
         """After throttling the wait is a second at least: who has less is told at once."""
         await bridge.secrets.set("some/name", canary.text())
-        before = self.harness.requests()
-        self.harness.fail(Failing.THROTTLED)
+        before = self.failing.requests()
+        self.failing.fail(Failing.THROTTLED)
         with pytest.raises(KMSError) as caught:
             await bridge.secrets.get("some/name", timeout=0.9)
-        assert self.harness.requests() - before == 1
+        assert self.failing.requests() - before == 1
         assert (caught.value.code, caught.value.retry.exhausted, waits) == (Code.RATE_LIMITED, True, [])
 
     @needs("get", "set")
@@ -145,11 +150,11 @@ class RetriesContract(Contract):
         """Then the loop is the application's, and it is not told to stop."""
         bridge = connect(retry=ONCE)
         await bridge.secrets.set("some/name", canary.text())
-        before = self.harness.requests()
-        self.harness.fail(how)
+        before = self.failing.requests()
+        self.failing.fail(how)
         with pytest.raises(KMSError) as caught:
             await bridge.secrets.get("some/name")
-        assert self.harness.requests() - before == 1
+        assert self.failing.requests() - before == 1
         assert (caught.value.attempts, caught.value.retry.exhausted, waits) == (1, False, [])
 
     @needs("get", "set", "versions")
@@ -159,13 +164,13 @@ class RetriesContract(Contract):
     ) -> None:
         """It succeeds only if its version is there; else its outcome is unknown, and nothing was sent twice."""
         await bridge.secrets.set("some/name", canary.text("old"))
-        self.harness.fail(how, times=1)
+        self.failing.fail(how, times=1)
         made = failed = None
         try:
             made = await bridge.secrets.set("some/name", canary.text("new"))
         except KMSError as error:
             failed = error
-        self.harness.recover()
+        self.failing.recover()
         if failed is not None:
             assert failed.outcome is Outcome.UNKNOWN, failed.details()
             assert failed.retry.exhausted
@@ -181,7 +186,7 @@ class RetriesContract(Contract):
         """On the error, and in what the bridge has counted."""
         await bridge.secrets.set("some/name", canary.text())
         before = bridge.bridge.stats()
-        self.harness.fail(Failing.UNAVAILABLE)
+        self.failing.fail(Failing.UNAVAILABLE)
         with pytest.raises(KMSError) as caught:
             await bridge.secrets.get("some/name")
         after = bridge.bridge.stats()
