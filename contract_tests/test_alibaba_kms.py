@@ -1,0 +1,91 @@
+"""The contract, with Alibaba Cloud KMS: the real SDK against the emulator."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from contract_tests.alibaba_emulator import emptied, running, url
+from kmsbridge.contract import (
+    Backend,
+    BridgeView,
+    Canary,
+    Failing,
+    FailingHarness,
+    Harness,
+    KeysContract,
+    RetriesContract,
+    SecretsContract,
+)
+from kmsbridge.emulation import Reset
+from kmsbridge_alibaba_kms._abilities import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kmsbridge import Capabilities
+
+KEPT = 10
+"""Versions of a secret."""
+
+
+class Region(Harness):
+    """The door of one region, its account emptied for each case."""
+
+    page_size = 100
+    native_name = "alias/Native_Name"
+
+    @contextmanager
+    def backend(self) -> Iterator[Backend]:
+        """By its AccessKey."""
+        with emptied():
+            yield Backend(url())
+
+    def capabilities(self) -> Capabilities:
+        """Known without an emulator."""
+        return REGION
+
+
+class FailingRegion(Region, FailingHarness):
+    """The same, made to fail."""
+
+    def fail(self, how: Failing, times: int | None = None) -> None:
+        """By documented errors, or below HTTP."""
+        errors = {
+            Failing.UNAVAILABLE: "ServiceUnavailableTemporary",
+            Failing.THROTTLED: "Rejected.Throttling",
+            Failing.DENIED: "Forbidden.NoPermission",
+        }
+        running().fail("*", errors.get(how, Reset()), times=times, before_applying=how is not Failing.LOST)
+
+    def recover(self) -> None:
+        """Back to normal."""
+        running().clear_failures()
+
+    def requests(self) -> int:
+        """All of them."""
+        return len(running().requests)
+
+
+class TestSecrets(SecretsContract):
+    """Secrets."""
+
+    harness = Region()
+
+    async def test_versions_go_over_more_than_one_page(self, bridge: BridgeView, canary: Canary) -> None:
+        """They cannot: the service keeps 10, which is less than a page, and drops the oldest."""
+        written = [(await bridge.secrets.set("some/name", canary.text())).version for _ in range(KEPT + 1)]
+        listed = [info.version async for info in bridge.secrets.versions("some/name")]
+        assert listed == written[:0:-1]
+
+
+class TestKeys(KeysContract):
+    """Keys, by their aliases."""
+
+    harness = Region()
+
+
+class TestRetries(RetriesContract):
+    """What may pass is tried again."""
+
+    harness = FailingRegion()

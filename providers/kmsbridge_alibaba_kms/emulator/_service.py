@@ -1,0 +1,167 @@
+"""The service: who is let in, and what is answered."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, urlencode
+
+from kmsbridge.emulation import Backend, Documented, Response
+from kmsbridge_alibaba_kms.emulator import _keys, _secrets, _tags, _uses
+from kmsbridge_alibaba_kms.emulator._catalogue import AUTHENTICATION, CATALOGUE
+from kmsbridge_alibaba_kms.emulator._known import Refused
+from kmsbridge_alibaba_kms.emulator._operations import BY_NAME, OPERATIONS, KmsOperation
+from kmsbridge_alibaba_kms.emulator._signature import AccessKey, Verifier
+from kmsbridge_alibaba_kms.emulator._state import Account, Call, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kmsbridge.emulation import Operation, Request
+
+VERSION = "2016-01-20"
+FORM = "application/x-www-form-urlencoded"
+_HANDLERS = {**_secrets.HANDLERS, **_keys.HANDLERS, **_tags.HANDLERS, **_uses.HANDLERS}
+_NAMES = ("SecretName", "KeyId", "AliasName")
+
+
+class AlibabaKms(Backend[Settings]):
+    """The secrets and keys of one account in one region."""
+
+    name = "alibaba-kms"
+    operations: ClassVar[Sequence[Operation]] = OPERATIONS
+
+    access_key = AccessKey("LTAIemulator", "emulator-secret")
+    """What the account's programs sign with."""
+    temporary_key = AccessKey("STS.emulator", "emulator-temporary-secret", "emulator-token")
+    """The same, of a role."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__(settings or Settings())
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        self._account = Account()
+        self._verifier = Verifier({each.id: each for each in (self.access_key, self.temporary_key)})
+        self._recent: deque[float] = deque()
+
+    def reset(self) -> None:
+        """As at the start."""
+        super().reset()
+        self._start_empty()
+
+    # -- who is let in ------------------------------------------------------------------
+
+    def identify(self, request: Request) -> None:
+        """By the header that names the operation; parameters are in the query, the form, or both."""
+        request.operation = BY_NAME.get(request.headers.get("x-acs-action", ""))
+        if request.path != "/" or request.headers.get("x-acs-version") != VERSION:
+            request.operation = None
+        parameters = request.query
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
+            parameters |= dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        request.params = parameters
+        request.resource = next((parameters[name] for name in _NAMES if name in parameters), "")
+
+    def admit(self, request: Request) -> Response | None:
+        """Refuse what is not signed, or not now, or twice."""
+        try:
+            self._verifier.verify(request)
+        except Refused as refused:
+            return self._render(refused.error, request, **refused.facts)
+        return None
+
+    # -- what is answered ---------------------------------------------------------------
+
+    def apply(self, request: Request) -> Response:
+        """Do what is asked, or say why not."""
+        try:
+            done = self._do(request)
+        except Refused as refused:
+            return self._render(refused.error, request, **refused.facts)
+        id_ = _request_id()
+        return Response.json({**done, "RequestId": id_}, headers=_headers(id_))
+
+    def _do(self, request: Request) -> dict[str, Any]:
+        operation, settings = request.operation, self.settings
+        if request.method not in ("GET", "POST"):
+            raise Refused("UnsupportedHTTPMethod")
+        if not isinstance(operation, KmsOperation):
+            raise Refused("InvalidApi.NotFound")
+        self._throttle()
+        for parameter in operation.required:
+            if parameter not in request.params:
+                raise Refused("MissingParameter", parameter=parameter)
+        if operation.name in settings.denied:
+            raise Refused("Forbidden.NoPermission")
+        now = self.clock.now()
+        self._account.expire(now)
+        return _HANDLERS[operation.name](Call(self._account, settings, now, request.params))
+
+    def _throttle(self) -> None:
+        limit, now = self.settings.requests_per_second, self.clock.now()
+        while self._recent and self._recent[0] <= now - 1:
+            self._recent.popleft()
+        if limit:
+            if len(self._recent) >= limit:
+                raise Refused("Rejected.Throttling")
+            self._recent.append(now)
+
+    # -- errors -------------------------------------------------------------------------
+
+    @property
+    def documented(self) -> Mapping[str, Documented]:
+        """The catalogue, by code."""
+        return CATALOGUE
+
+    def answer(self, name: str, request: Request) -> Response:
+        """The error of that name, about what this request asks for."""
+        return self._render(name, request)
+
+    def _render(self, error: str, request: Request, /, **facts: str) -> Response:
+        known, id_ = CATALOGUE[error], _request_id()
+        code = known.code or error
+        required = request.operation.required if isinstance(request.operation, KmsOperation) else ()
+        about = {
+            "parameter": next(iter(required), "KeyId"), "signed": "emulator",
+            "arn": f"acs:kms:{self.settings.region}:{self.settings.account}:key/{request.resource}", **facts,
+        }  # fmt: skip
+        told = {"Code": code, "Message": known.message.format_map(about), "RequestId": id_, "HostId": request.host}
+        if error in AUTHENTICATION:  # the gateway has answered, and not KMS
+            more = urlencode({"Keyword": code, "source": "PopGw"})
+            told["Recommend"] = f"https://error-center.aliyun.com/status/search?{more}"
+        else:
+            more = urlencode({"q": code, "product": "Kms", "requestId": id_})
+            told["Recommend"] = f"https://api.aliyun.com/troubleshoot?{more}"
+        return Response.json(told, status=known.status, headers={**dict(known.headers), **_headers(id_)})
+
+    # -- how to use it ------------------------------------------------------------------
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What Alibaba's SDKs look for."""
+        return {
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": self.access_key.id,
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self.access_key.secret,
+        }
+
+    @property
+    def usage(self) -> str:
+        """How to point kmsbridge and Alibaba's SDK at it."""
+        host = self.address.partition("//")[2]
+        region = self.settings.region
+        return f"""kmsbridge:
+    export KMSBRIDGE_PROFILE="alibaba-kms://{region}?endpoint={host}&credential=environment&ca=$SSL_CERT_FILE"
+Python:
+    Client(Config(endpoint="{host}", region_id="{region}", ca=SSL_CERT_FILE,
+        access_key_id=ACCESS_KEY_ID, access_key_secret=ACCESS_KEY_SECRET))"""
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _headers(id_: str) -> dict[str, str]:
+    return {"x-acs-request-id": id_, "x-acs-trace-id": uuid.uuid4().hex}
