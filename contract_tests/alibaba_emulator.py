@@ -7,8 +7,8 @@ import os
 import tempfile
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from kmsbridge.emulation import Emulator
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
@@ -36,15 +36,22 @@ def authority() -> str:
 
 @contextmanager
 def emptied(**settings: Any) -> Iterator[Emulator]:
-    """The emulator without state, set up as said, and its AccessKey in the environment."""
+    """The emulator without state, set up as said."""
     emulator = running()
     emulator.reset()
     emulator.configure(**settings)
-    with patch.dict(os.environ, emulator.backend.environment):
-        yield emulator
+    yield emulator
     emulator.clear_failures()
 
 
 def url() -> str:
     """Where to connect to."""
-    return f"alibaba-kms://cn-hangzhou?credential=environment&endpoint=localhost:{running().port}&ca={authority()}"
+    return f"alibaba-kms://cn-hangzhou?endpoint=localhost:{running().port}&ca={authority()}"
+
+
+@cache
+def credential() -> object:
+    """The AccessKey of its account; what comes from the environment is kept for the whole process."""
+    provider: Any = import_module("alibabacloud_credentials.provider")
+    key = AlibabaKms.access_key
+    return provider.StaticAKCredentialsProvider(access_key_id=key.id, access_key_secret=key.secret)

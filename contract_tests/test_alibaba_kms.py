@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from contract_tests.alibaba_emulator import emptied, running, url
+from contract_tests.alibaba_emulator import credential, emptied, running, url
+from kmsbridge import Code, KeySpec
 from kmsbridge.contract import (
     Backend,
     BridgeView,
@@ -16,6 +17,7 @@ from kmsbridge.contract import (
     KeysContract,
     RetriesContract,
     SecretsContract,
+    refused,
 )
 from kmsbridge.emulation import Reset
 from kmsbridge_alibaba_kms._abilities import REGION
@@ -39,7 +41,7 @@ class Region(Harness):
     def backend(self) -> Iterator[Backend]:
         """By its AccessKey."""
         with emptied():
-            yield Backend(url())
+            yield Backend(url(), credential())
 
     def capabilities(self) -> Capabilities:
         """Known without an emulator."""
@@ -83,6 +85,13 @@ class TestKeys(KeysContract):
     """Keys, by their aliases."""
 
     harness = Region()
+
+
+    async def test_a_half_made_key_that_another_gave_up_is_no_key(self, bridge: BridgeView) -> None:
+        """Two have found it; one was too late for the alias and let it be deleted, and so is the other."""
+        running().fail("CreateAlias", "Rejected.PendingDeletion", before_applying=False)
+        with refused(Code.ALREADY_EXISTS):
+            await bridge.keys.create("some/key", KeySpec.AES_256)
 
 
 class TestRetries(RetriesContract):

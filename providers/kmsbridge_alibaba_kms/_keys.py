@@ -103,7 +103,8 @@ class KmsKeys:
         else:
             call.applied = False
             return await self._key(call, name, made, tags)
-        if _code(refused) is Code.ALREADY_EXISTS:
+        # A half-made key that two have found is pending deletion when one of them has given it up.
+        if _code(refused) in (Code.ALREADY_EXISTS, Code.PENDING_DELETION):
             there = await self._described(call, name)
             if there.id != made.id:
                 await self._abandon(call, made)
