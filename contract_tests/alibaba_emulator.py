@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket
 import tempfile
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from kmsbridge.emulation import Emulator
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
@@ -47,6 +49,25 @@ def emptied(**settings: Any) -> Iterator[Emulator]:
 def url() -> str:
     """Where to connect to."""
     return f"alibaba-kms://cn-hangzhou?endpoint=localhost:{running().port}&ca={authority()}"
+
+
+INSTANCE = "kst-emulator"
+
+
+@contextmanager
+def instance() -> Iterator[str]:
+    """Where to connect to for keys of an instance, which are used at its door; the client key in the environment."""
+    backend, resolve = running().backend, socket.getaddrinfo
+    assert isinstance(backend, AlibabaKms)
+
+    def resolved(host: Any, *arguments: Any, **options: Any) -> Any:
+        """Not every system knows the names under localhost."""
+        return resolve("localhost" if str(host).endswith(".localhost") else host, *arguments, **options)
+
+    client_key = {"KMSBRIDGE_CLIENT_KEY": backend.access_point.client_key}
+    with patch.dict(os.environ, client_key), patch.object(socket, "getaddrinfo", resolved):
+        host = f"{INSTANCE}.cryptoservice.localhost:{running().port}"
+        yield f"{url()}&instance={INSTANCE}&instance_endpoint={host}&instance_ca={authority()}"
 
 
 @cache

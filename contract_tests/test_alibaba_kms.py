@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from contract_tests.alibaba_emulator import credential, emptied, running, url
+from contract_tests.alibaba_emulator import credential, emptied, instance, running, url
 from kmsbridge import Code, KeySpec
 from kmsbridge.contract import (
     Backend,
@@ -69,6 +69,16 @@ class FailingRegion(Region, FailingHarness):
         return len(running().requests)
 
 
+class Instance(Region):
+    """The same, and the door of an instance beside it: there keys are used and secrets are read."""
+
+    @contextmanager
+    def backend(self) -> Iterator[Backend]:
+        """By its AccessKey, and a client key."""
+        with emptied(), instance() as target:
+            yield Backend(target, credential())
+
+
 class TestSecrets(SecretsContract):
     """Secrets."""
 
@@ -92,6 +102,20 @@ class TestKeys(KeysContract):
         running().fail("CreateAlias", "Rejected.PendingDeletion", before_applying=False)
         with refused(Code.ALREADY_EXISTS):
             await bridge.keys.create("some/key", KeySpec.AES_256)
+
+
+class TestInstanceKeys(KeysContract):
+    """Keys of an instance."""
+
+    harness = Instance()
+
+    async def test_a_key_is_used_at_the_door_of_its_instance(self, bridge: BridgeView, canary: Canary) -> None:
+        """It is made at the region's."""
+        await bridge.keys.create("some/key", KeySpec.AES_256)
+        sealed = await bridge.keys.encrypt("some/key", canary.bytes())
+        assert await bridge.keys.decrypt("some/key", sealed) == canary.bytes()
+        count = running().requests.count
+        assert [count(each) for each in ("CreateKey", "AdvanceEncrypt", "AdvanceDecrypt", "Encrypt")] == [1, 1, 1, 0]
 
 
 class TestRetries(RetriesContract):

@@ -1,4 +1,4 @@
-"""An emulator of Alibaba Cloud KMS: the OpenAPI door of a region, version 2016-01-20, with secrets and keys.
+"""An emulator of Alibaba Cloud KMS: the OpenAPI door of a region, version 2016-01-20, and that of an instance.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The errors of the OpenAPI door, by name: the code, unless one code stands for several.
+"""The errors of both doors, by name: the code, unless one code stands for several.
 
 Sources: "docs" is the help of Alibaba Cloud, "metadata" the description of the API with the
 errors of each operation (dew-serverless/acs-sdk-php), "owner/repository#n" an issue at GitHub
@@ -134,4 +134,20 @@ SERVICE = {
     "SerivceUnvailableTemporary": Known(_METADATA, 503, "Service Unavailable Temporary."),
 }
 
-CATALOGUE: dict[str, Known] = {**AUTHENTICATION, **PERMISSION, **REQUEST, **ITEMS, **SERVICE}
+_INSTANCE_DOOR = "docs: kms/common-error-codes-1"
+
+INSTANCE = {
+    "InvalidApiName": Known(_INSTANCE_DOOR, 400, 'The ApiName "{value}" is invalid.'),
+    "InvalidApiVersion": Known(_INSTANCE_DOOR, 400, 'The ApiVersion "{value}" is invalid.'),
+    "InvalidParam": Known(_INSTANCE_DOOR, 400, "The Param {value} is invalid."),
+    # Documented as MissingParameter; seen with this spelling.
+    "MissingParamter": Known(
+        "docs: kms/application-access-faq", 400, "Parameter x-kms-acccesskeyid does not exist in http header or body."
+    ),
+    "RequestTimeTooSkewed": Known(_INSTANCE_DOOR, 400, "Request time exceeds server time more than 15 minutes."),
+    "SignatureNotMatch": Known(_INSTANCE_DOOR, 401, "Signature is not matched."),
+    "Unauthorized": Known(_INSTANCE_DOOR, 404, 'The AccessKey ID "{value}" does not exist in our records.'),
+    "InvalidContentType": Known(_INSTANCE_DOOR, 415, 'Content-Type "{value}" is unsupported.'),
+}
+
+CATALOGUE: dict[str, Known] = {**INSTANCE, **AUTHENTICATION, **PERMISSION, **REQUEST, **ITEMS, **SERVICE}

@@ -72,5 +72,11 @@ USES = (
     _operation("GetPublicKey", "KeyId KeyVersionId"),
 )
 
-OPERATIONS = (*SECRETS, *KEYS, *TAGS, *USES)
+INSTANCE = tuple(
+    _operation(name)
+    for name in ("Sign", "Verify", "GenerateRandom", "AdvanceEncrypt", "AdvanceDecrypt", "AdvanceGenerateDataKey")
+)
+"""What an instance's door alone has."""
+
+OPERATIONS = (*SECRETS, *KEYS, *TAGS, *USES, *INSTANCE)
 BY_NAME = {each.name: each for each in OPERATIONS}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from kmsbridge.emulation import Backend, Documented, Response
-from kmsbridge_alibaba_kms.emulator import _keys, _secrets, _tags, _uses
+from kmsbridge_alibaba_kms.emulator import _instance, _keys, _secrets, _tags, _uses
 from kmsbridge_alibaba_kms.emulator._catalogue import AUTHENTICATION, CATALOGUE
 from kmsbridge_alibaba_kms.emulator._known import Refused
 from kmsbridge_alibaba_kms.emulator._operations import BY_NAME, OPERATIONS, KmsOperation
@@ -28,10 +28,15 @@ _NAMES = ("SecretName", "KeyId", "AliasName")
 
 
 class AlibabaKms(Backend[Settings]):
-    """The secrets and keys of one account in one region."""
+    """The secrets and keys of one account in one region.
+
+    ``https://localhost:<port>`` is the region's door, ``https://<instance>.cryptoservice.localhost:<port>``
+    that of a KMS instance.
+    """
 
     name = "alibaba-kms"
     operations: ClassVar[Sequence[Operation]] = OPERATIONS
+    hosts = ("*.cryptoservice.localhost",)
 
     access_key = AccessKey("LTAIemulator", "emulator-secret")
     """What the account's programs sign with."""
@@ -40,6 +45,8 @@ class AlibabaKms(Backend[Settings]):
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__(settings or Settings())
+        self.access_point = _instance.AccessPoint()
+        """Who is let in at an instance's door; its ``client_key`` is what clients sign with."""
         self._start_empty()
 
     def _start_empty(self) -> None:
@@ -56,6 +63,10 @@ class AlibabaKms(Backend[Settings]):
 
     def identify(self, request: Request) -> None:
         """By the header that names the operation; parameters are in the query, the form, or both."""
+        if _instance_of(request):
+            name = request.headers.get("x-kms-apiname", "")
+            request.operation = BY_NAME[name] if name in _instance.NAMES and request.path == "/" else None
+            return
         request.operation = BY_NAME.get(request.headers.get("x-acs-action", ""))
         if request.path != "/" or request.headers.get("x-acs-version") != VERSION:
             request.operation = None
@@ -68,7 +79,10 @@ class AlibabaKms(Backend[Settings]):
     def admit(self, request: Request) -> Response | None:
         """Refuse what is not signed, or not now, or twice."""
         try:
-            self._verifier.verify(request)
+            if _instance_of(request):
+                self.access_point.verify(request)
+            else:
+                self._verifier.verify(request)
         except Refused as refused:
             return self._render(refused.error, request, **refused.facts)
         return None
@@ -78,6 +92,8 @@ class AlibabaKms(Backend[Settings]):
     def apply(self, request: Request) -> Response:
         """Do what is asked, or say why not."""
         try:
+            if instance := _instance_of(request):
+                return self._do_at(request, instance)
             done = self._do(request)
         except Refused as refused:
             return self._render(refused.error, request, **refused.facts)
@@ -85,20 +101,31 @@ class AlibabaKms(Backend[Settings]):
         return Response.json({**done, "RequestId": id_}, headers=_headers(id_))
 
     def _do(self, request: Request) -> dict[str, Any]:
-        operation, settings = request.operation, self.settings
+        operation = request.operation
         if request.method not in ("GET", "POST"):
             raise Refused("UnsupportedHTTPMethod")
-        if not isinstance(operation, KmsOperation):
+        if not isinstance(operation, KmsOperation) or operation.name not in _HANDLERS:
             raise Refused("InvalidApi.NotFound")
         self._throttle()
         for parameter in operation.required:
             if parameter not in request.params:
                 raise Refused("MissingParameter", parameter=parameter)
-        if operation.name in settings.denied:
+        return _HANDLERS[operation.name](self._call(operation, request))
+
+    def _do_at(self, request: Request, instance: str) -> Response:
+        if not isinstance(request.operation, KmsOperation):
+            raise Refused("InvalidApiName", value=request.headers.get("x-kms-apiname", ""))
+        self._throttle()
+        if instance not in self.settings.instances:
+            raise Refused("Forbidden.DKMSInstanceNotFound")
+        return _instance.apply(request.operation.name, request, self._call(request.operation, request), instance)
+
+    def _call(self, operation: KmsOperation, request: Request) -> Call:
+        if operation.name in self.settings.denied:
             raise Refused("Forbidden.NoPermission")
         now = self.clock.now()
         self._account.expire(now)
-        return _HANDLERS[operation.name](Call(self._account, settings, now, request.params))
+        return Call(self._account, self.settings, now, request.params)
 
     def _throttle(self) -> None:
         limit, now = self.settings.requests_per_second, self.clock.now()
@@ -125,9 +152,11 @@ class AlibabaKms(Backend[Settings]):
         code = known.code or error
         required = request.operation.required if isinstance(request.operation, KmsOperation) else ()
         about = {
-            "parameter": next(iter(required), "KeyId"), "signed": "emulator",
+            "parameter": next(iter(required), "KeyId"), "signed": "emulator", "value": "emulator",
             "arn": f"acs:kms:{self.settings.region}:{self.settings.account}:key/{request.resource}", **facts,
         }  # fmt: skip
+        if _instance_of(request):
+            return _instance.refusal(error, about)
         told = {"Code": code, "Message": known.message.format_map(about), "RequestId": id_, "HostId": request.host}
         if error in AUTHENTICATION:  # the gateway has answered, and not KMS
             more = urlencode({"Keyword": code, "source": "PopGw"})
@@ -157,6 +186,12 @@ class AlibabaKms(Backend[Settings]):
 Python:
     Client(Config(endpoint="{host}", region_id="{region}", ca=SSL_CERT_FILE,
         access_key_id=ACCESS_KEY_ID, access_key_secret=ACCESS_KEY_SECRET))"""
+
+
+def _instance_of(request: Request) -> str:
+    """The instance whose door it is; empty for the region's."""
+    name, _, rest = request.host.partition(".")
+    return name if rest.startswith("cryptoservice.") else ""
 
 
 def _request_id() -> str:

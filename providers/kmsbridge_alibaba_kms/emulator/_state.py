@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -122,6 +122,10 @@ class Call:
     settings: Settings
     now: float
     parameters: Mapping[str, str] = field(repr=False)
+
+    def about(self, **parameters: str) -> Call:
+        """The same call with other parameters."""
+        return replace(self, parameters=parameters)
 
     def text(self, name: str, default: str = "") -> str:
         """A parameter as it is."""
