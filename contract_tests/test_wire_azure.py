@@ -339,23 +339,23 @@ def test_one_deadline_for_all(vault: Vault, wire: Wire, aio: Aio) -> None:
     """`within` bounds all requests of one SDK call together: challenge, token and the call itself. In both modes."""
 
     def slow(head: bytes, body: bytes) -> bytes:
-        time.sleep(0.8)
+        time.sleep(1.0)
         return vault._secrets(head, body)
 
     vault.answers["secrets"] = slow
     started = time.monotonic()
-    with within(1.2), pytest.raises(ServiceResponseTimeoutError):
+    with within(1.9), pytest.raises(ServiceResponseTimeoutError):
         secrets(vault, wire).get_secret("a")
-    assert 1.2 <= time.monotonic() - started < 3.2
+    assert 1.9 <= time.monotonic() - started < 10
 
     async def body(wire: AsyncWire) -> None:
         client = aio_secrets(vault, wire)
         started = time.monotonic()
-        with within(1.2):
+        with within(1.9):
             await client.get_secret("a")  # the challenge is known by now
             with pytest.raises(ServiceResponseTimeoutError):
                 await client.get_secret("a")
-        assert 1.2 <= time.monotonic() - started < 3.2
+        assert 1.9 <= time.monotonic() - started < 10
 
     aio(body)
 

@@ -302,6 +302,7 @@ class Calls:
         if call.applied or not 0 < call.attempts < self._policy.attempts:
             return None
         try:
+            call.time_left()
             return await proof(call, await self._hold.driver(call))
         except Exception:  # it cannot be shown: the outcome stays unknown
             return None
