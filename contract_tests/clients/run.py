@@ -1,9 +1,10 @@
 """Runs the vendors' own clients against our emulators, and writes what passed to docs/clients.md.
 
-Each folder beside this file belongs to one emulator. It has the steps that every client
-must report (`steps.txt`), a client in Python (`check.py`, with `requirements.txt`) and one
-in JavaScript (`check.mjs`, with `package.json`). Clients are installed into the folder
-`.venv/clients`, apart from ours. Anything that fails, or is missing, fails the whole.
+Each folder beside this file belongs to one emulator and holds a folder for each client: one in
+Python (`check.py`, with `requirements.txt`) or in JavaScript (`check.mjs`, with `package.json`).
+`steps.txt` lists what a client must report; it lies beside the client, or one folder up when
+all clients of an emulator report the same. Each client is installed into an environment of its
+own under `.venv/clients`, apart from ours. Anything that fails, or is missing, fails the whole.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ INSTALL_SECONDS = 300
 CLIENT_SECONDS = 180
 STOP_SECONDS = 30
 TRIES = 3
+INSTALLS_AT_ONCE = 4
 
 HEAD = """# The vendors' own clients against our emulators
 
@@ -46,20 +49,32 @@ def main() -> None:
     if node is None or npm is None:
         raise SystemExit("the JavaScript clients need Node.js 20 or newer with npm (Debian: apt install nodejs npm)")
     rows = []
-    for folder in sorted(path.parent for path in HERE.glob("*/steps.txt")):
-        steps = folder.joinpath("steps.txt").read_text().splitlines()
-        name = folder.name.replace("_", "-")
-        home = INSTALLED / folder.name
-        clients = {"Python": install_python(folder, home), "JavaScript": install_node(folder, home, node, npm)}
-        for language, command in clients.items():
-            started = time.monotonic()
-            versions = run(name, command, steps)
-            sys.stdout.write(f"{name}, {language}: {len(steps)} steps in {time.monotonic() - started:.1f} s\n")
-            shown = "<br>".join(f"{package} {number}" for package, number in versions.items())
-            rows.append(f"| {name} | {language} | {shown} | {', '.join(steps)} |\n")
+    folders = sorted(path for path in HERE.glob("*/*/") if path.name != "__pycache__")
+    with ThreadPoolExecutor(INSTALLS_AT_ONCE) as pool:
+        commands = list(pool.map(lambda folder: install(folder, node, npm), folders))
+    for folder, command in zip(folders, commands, strict=True):
+        name, client = folder.parent.name.replace("_", "-"), folder.name.replace("_", "-")
+        steps = steps_of(folder)
+        started = time.monotonic()
+        versions = run(name, command, steps)
+        sys.stdout.write(f"{name}, {client}: {len(steps)} steps in {time.monotonic() - started:.1f} s\n")
+        shown = "<br>".join(f"{package} {number}" for package, number in versions.items())
+        rows.append(f"| {name} | {client} | {shown} | {', '.join(steps)} |\n")
     if not rows:
         raise SystemExit(f"there is no client in {HERE}")
     (ROOT / "docs" / "clients.md").write_text(HEAD + "".join(rows))
+
+
+def steps_of(folder: Path) -> list[str]:
+    """What the client in this folder must report, in order."""
+    own = folder / "steps.txt"
+    return (own if own.exists() else folder.parent / "steps.txt").read_text().splitlines()
+
+
+def install(folder: Path, node: str, npm: str) -> list[str]:
+    """Install the client of this folder; the command that runs it."""
+    home = INSTALLED / folder.parent.name / folder.name
+    return install_python(folder, home) if (folder / "check.py").exists() else install_node(folder, home, node, npm)
 
 
 def install_python(folder: Path, home: Path) -> list[str]:
