@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import gc
 import hashlib
+import hmac
 import http.client
 import json
 import logging
 import ssl
+import time
 from typing import Any
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree as ET
 
 import pytest
 from alibabacloud_kms20160120 import models
@@ -204,6 +208,96 @@ def test_a_request_comes_once(emulator: Emulator, ca: str) -> None:
     assert Raw(emulator, ca).send(nonce="another", method="GET") == (200, "")
 
 
+# -- the older signature ----------------------------------------------------------------
+
+
+def test_parameters_may_be_signed(emulator: Emulator, ca: str) -> None:
+    """As clients did before there was version 3: in the query, and in the form."""
+    old = connected(emulator, ca, signature_algorithm="v2")
+    value = "a b+c~*/%&=é\n😀"
+    create(old, data=value, description=value)
+    assert get(old).secret_data == value
+    assert refusal(lambda: create(old)).code == "Rejected.ResourceExist"
+    key = AlibabaKms.temporary_key
+    pair = {"access_key_id": key.id, "access_key_secret": key.secret}
+    temporary = connected(emulator, ca, **pair, security_token=key.token, signature_algorithm="v2")
+    assert get(temporary).secret_data == value
+    untold = connected(emulator, ca, **pair, signature_algorithm="v2")
+    assert refusal(lambda: get(untold)).code == "MissingSecurityToken"
+
+
+def by_parameters(emulator: Emulator, ca: str, form: str = "", **changes: str) -> tuple[int, str, bytes]:
+    """Status, content type and body of what is answered to ListSecrets; what is given as empty is not sent."""
+    parameters = {
+        "Action": "ListSecrets", "Version": "2016-01-20", "SignatureMethod": "HMAC-SHA1", "SignatureVersion": "1.0",
+        "SignatureNonce": "n", "Timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "AccessKeyId": AlibabaKms.access_key.id, **changes,
+    }  # fmt: skip
+    parameters = {name: value for name, value in parameters.items() if value}
+    signed = "&".join(f"{quote(name, safe='~')}={quote(parameters[name], safe='~')}" for name in sorted(parameters))
+    secret = f"{AlibabaKms.access_key.secret}&".encode()
+    digest = hmac.new(secret, f"POST&%2F&{quote(signed, safe='~')}".encode(), hashlib.sha1).digest()
+    signature = {} if "Signature" in changes else {"Signature": text(digest)}
+    query = {name: value for name, value in {**parameters, **signature}.items() if name != form}
+    body = urlencode({form: parameters[form]}) if form else ""
+    context = ssl.create_default_context(cafile=ca)
+    connection = http.client.HTTPSConnection("localhost", emulator.port, context=context)
+    try:
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(body))}
+        connection.request("POST", f"/?{urlencode(query)}", body, kind)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Content-Type"], answer.read()
+    finally:
+        connection.close()
+
+
+REFUSED_PARAMETERS: dict[str, tuple[dict[str, str], tuple[int, str]]] = {
+    **{f"no {name}": ({name: ""}, (400, f"Missing{name}")) for name in (
+        "AccessKeyId", "Signature", "SignatureMethod", "SignatureVersion", "SignatureNonce", "Timestamp"
+    )},
+    "another method": ({"SignatureMethod": "HMAC-MD5"}, (400, "InvalidSignatureMethod")),
+    "another version": ({"SignatureVersion": "2.0"}, (400, "InvalidSignatureMethod")),
+    "an unknown key": ({"AccessKeyId": "LTAI-none"}, (404, "InvalidAccessKeyId.NotFound")),
+    "an hour late": ({"Timestamp": "2020-01-01T00:00:00Z"}, (400, "InvalidTimeStamp.Expired")),
+    "another's signature": ({"Signature": "AAAA"}, (400, "SignatureDoesNotMatch")),
+    "an unknown operation": ({"Action": "ListNothing"}, (404, "InvalidApi.NotFound")),
+    "another API": ({"Version": "2015-01-01"}, (404, "InvalidApi.NotFound")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED_PARAMETERS)
+def test_what_is_wrong_with_parameters_is_refused(emulator: Emulator, ca: str, case: str) -> None:
+    """With the code that is documented for it."""
+    changes, answered = REFUSED_PARAMETERS[case]
+    status, _, body = by_parameters(emulator, ca, **changes)
+    assert (status, json.loads(body)["Code"]) == answered
+
+
+def test_a_form_is_signed_with_the_query(emulator: Emulator, ca: str) -> None:
+    """Each parameter may be in either; and a request comes once."""
+    status, _, body = by_parameters(emulator, ca, form="PageSize", PageSize="5")
+    assert (status, json.loads(body)["PageSize"]) == (200, 5)
+    assert json.loads(by_parameters(emulator, ca)[2])["Code"] == "SignatureNonceUsed"
+
+
+def test_answers_may_be_xml(emulator: Emulator, client: Any, ca: str) -> None:
+    """Each root as the documents have it: of a success, of the service's error, of the gateway's."""
+    create(client, data="<v> & é")
+    asked = {"Action": "GetSecretValue", "SecretName": "db/password", "Format": "XML"}
+    status, kind, body = by_parameters(emulator, ca, **asked)
+    found = ET.fromstring(body)  # noqa: S314 - our own
+    assert (status, kind, found.tag) == (200, "text/xml;charset=utf-8", "GetSecretValueResponse")
+    assert found.findtext("SecretData") == "<v> & é"
+    assert [each.text for each in found.iterfind("VersionStages/VersionStage")] == ["ACSCurrent"]
+    for number, (changes, root, code) in enumerate((
+        ({"SecretName": "none"}, "KMS", "Forbidden.ResourceNotFound"),
+        ({"AccessKeyId": "none"}, "Error", "InvalidAccessKeyId.NotFound"),
+    )):
+        _, _, body = by_parameters(emulator, ca, **{**asked, "SignatureNonce": f"e{number}", **changes})
+        answer = ET.fromstring(body)  # noqa: S314 - our own
+        assert (answer.tag, answer.findtext("Code"), bool(answer.findtext("RequestId"))) == (root, code, True)
+
+
 # -- secrets ----------------------------------------------------------------------------
 
 
@@ -290,6 +384,38 @@ def test_secrets_are_listed_by_pages_and_filtered(client: Any) -> None:
     filters = [{"Key": "SecretName", "Values": ["s1", "s2"]}, {"Key": "TagValue", "Values": ["True"]}]
     found = client.list_secrets(models.ListSecretsRequest(filters=json.dumps(filters))).body
     assert [each.secret_name for each in found.secret_list.secret] == ["s2"]
+
+
+def test_several_are_read_at_once(client: Any) -> None:
+    """What is wrong with one is told beside the others; up to 20, each once."""
+    create(client)
+    create(client, "other", data="x", version="w")
+    put(client, "two", "v2")
+    item = models.BatchGetSecretValueRequestSecretsList
+    wanted = [item(secret_name="db/password", version_id="v1"), item(secret_name="none"), item(secret_name="other")]
+    found = client.batch_get_secret_value(models.BatchGetSecretValueRequest(secrets_list=wanted)).body
+    assert [(each.secret_name, each.secret_data) for each in found.secret_values] == [
+        ("db/password", "s3cret"), ("other", "x"),
+    ]  # fmt: skip
+    assert [(each.secret_name, each.code, each.http_status) for each in found.errors] == [
+        ("none", "Forbidden.ResourceNotFound", 404)
+    ]
+    for wrong in ([], [item(secret_name="other")] * 2, [item()], [item(secret_name=f"s{at}") for at in range(21)]):
+        request = models.BatchGetSecretValueRequest(secrets_list=wrong)
+        assert refusal(lambda request=request: client.batch_get_secret_value(request)).code == "InvalidParameter"
+
+
+def test_a_dry_run_never_succeeds(emulator: Emulator, client: Any) -> None:
+    """It says whether the call would, and does nothing; errors of state are its own."""
+    create(client)
+    assert refusal(lambda: get(client, dry_run="true")).code == "DryRunOperationError"
+    assert get(client, dry_run="false").secret_data == "s3cret"
+    assert refusal(lambda: get(client, dry_run="true", version_id="none")).code == "Forbidden.ResourceNotFound"
+    key = key_of(client)
+    long = models.EncryptRequest(key_id=key.key_id, plaintext=text(bytes(7000)), dry_run="true")
+    assert refusal(lambda: client.encrypt(long)).code == "ValidationError"
+    emulator.configure(denied=["GetSecretValue"])
+    assert refusal(lambda: get(client, dry_run="true")).code == "AccessDeniedError"
 
 
 async def test_the_same_by_async(client: Any) -> None:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from importlib import import_module
+from shlex import quote
 from typing import Any, cast
 
 from kmsbridge.emulation._emulator import Emulator
@@ -97,7 +98,7 @@ def _for_programs(emulator: Emulator, ca_file: str) -> str:
 
 
 def _for_people(emulator: Emulator, ca_file: str) -> str:
-    exports = "\n".join(f"    export {name}={value}" for name, value in _environment(emulator, ca_file).items())
+    exports = "\n".join(f"    export {name}={quote(value)}" for name, value in _environment(emulator, ca_file).items())
     return (
         f"{emulator.backend.name} listens on {emulator.url}\n"
         f"failures, clock and settings: {emulator.url}/_emulator/ with X-Emulator-Token: {emulator.token}\n\n"

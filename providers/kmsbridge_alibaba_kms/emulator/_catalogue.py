@@ -8,7 +8,11 @@ no published answer shows the sentence. Misspelled codes are the service's own.
 
 from __future__ import annotations
 
-from kmsbridge_alibaba_kms.emulator._known import Known
+from kmsbridge_alibaba_kms.emulator._known import Known, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _KMS = "docs: kms/sample-responses"
 _GATEWAY = "docs: 48054, common errors"
@@ -33,6 +37,11 @@ AUTHENTICATION = {
     ),
     "MissingTimestamp": Known("rfancn/aliyun-ddns-client#12", 400, "Timestamp is mandatory for this action."),
     "MissingSignatureNonce": Known(f"Unseen; {_GATEWAY}", 400, "SignatureNonce is mandatory for this action."),
+    **{
+        f"Missing{name}": Known(f"Unseen; {_GATEWAY}", 400, f"{name} is mandatory for this action.")
+        for name in ("AccessKeyId", "Signature", "SignatureMethod", "SignatureVersion")
+    },
+    "InvalidSignatureMethod": Known("Unseen; error center: Public", 400, "Specified signature method is not valid."),
     "MissingSecurityToken": Known("denverdino/aliyungo#204", 400, "SecurityToken is mandatory for this action."),
     "InvalidAccessKeyId.NotFound": Known("honwen/aliyun-ddns-cli#24", 404, "Specified access key is not found."),
     "InvalidAccessKeyId.Inactive": Known("docs: ecs/faas-faq", 400, "Specified access key is disabled."),
@@ -134,6 +143,15 @@ SERVICE = {
     "SerivceUnvailableTemporary": Known(_METADATA, 503, "Service Unavailable Temporary."),
 }
 
+_DRY_RUN = "Unseen; docs: kms, DryRun of each operation"
+
+DRY_RUN = {
+    "DryRunOperationError": Known(_DRY_RUN, 400, "The request would have succeeded, but the DryRun parameter is set."),
+    "ValidationError": Known(_DRY_RUN, 400, "A parameter of the request is invalid."),
+    "AccessDeniedError": Known(_DRY_RUN, 403, "You have no permission for the operation on this resource."),
+}
+"""What is answered to a request that is only tried: it never succeeds."""
+
 _INSTANCE_DOOR = "docs: kms/common-error-codes-1"
 
 INSTANCE = {
@@ -150,4 +168,17 @@ INSTANCE = {
     "InvalidContentType": Known(_INSTANCE_DOOR, 415, 'Content-Type "{value}" is unsupported.'),
 }
 
-CATALOGUE: dict[str, Known] = {**INSTANCE, **AUTHENTICATION, **PERMISSION, **REQUEST, **ITEMS, **SERVICE}
+CATALOGUE: dict[str, Known] = {
+    **INSTANCE, **AUTHENTICATION, **PERMISSION, **REQUEST, **ITEMS, **SERVICE, **DRY_RUN,
+}  # fmt: skip
+
+
+def tried(work: Callable[[], object]) -> str:
+    """What a request is answered that is only tried: what is documented for that, else its own error."""
+    try:
+        work()
+    except Refused as refused:
+        if refused.error in PERMISSION:
+            return "AccessDeniedError"
+        return "ValidationError" if refused.error in REQUEST else refused.error
+    return "DryRunOperationError"

@@ -13,16 +13,19 @@ class KmsOperation(Operation):
 
     required: tuple[str, ...] = ()
     """The parameters without which it is refused."""
+    dry_run: bool = False
+    """Whether it can be only tried, by ``DryRun``."""
 
 
-def _operation(name: str, required: str = "") -> KmsOperation:
-    return KmsOperation(name, "POST", "/", required=tuple(required.split()))
+def _operation(name: str, required: str = "", *, dry_run: bool = False) -> KmsOperation:
+    return KmsOperation(name, "POST", "/", required=tuple(required.split()), dry_run=dry_run)
 
 
 SECRETS = (
     _operation("CreateSecret", "SecretName VersionId SecretData"),
     _operation("PutSecretValue", "SecretName VersionId SecretData"),
-    _operation("GetSecretValue", "SecretName"),
+    _operation("GetSecretValue", "SecretName", dry_run=True),
+    _operation("BatchGetSecretValue", "SecretsList"),
     _operation("DescribeSecret", "SecretName"),
     _operation("ListSecrets"),
     _operation("ListSecretVersionIds", "SecretName"),
@@ -61,15 +64,15 @@ TAGS = (
 )
 
 USES = (
-    _operation("Encrypt", "KeyId Plaintext"),
-    _operation("Decrypt", "CiphertextBlob"),
-    _operation("GenerateDataKey", "KeyId"),
-    _operation("GenerateDataKeyWithoutPlaintext", "KeyId"),
-    _operation("AsymmetricEncrypt", "KeyId KeyVersionId Algorithm Plaintext"),
-    _operation("AsymmetricDecrypt", "KeyId KeyVersionId Algorithm CiphertextBlob"),
-    _operation("AsymmetricSign", "KeyId KeyVersionId Algorithm Digest"),
-    _operation("AsymmetricVerify", "KeyId KeyVersionId Algorithm Digest Value"),
-    _operation("GetPublicKey", "KeyId KeyVersionId"),
+    _operation("Encrypt", "KeyId Plaintext", dry_run=True),
+    _operation("Decrypt", "CiphertextBlob", dry_run=True),
+    _operation("GenerateDataKey", "KeyId", dry_run=True),
+    _operation("GenerateDataKeyWithoutPlaintext", "KeyId", dry_run=True),
+    _operation("AsymmetricEncrypt", "KeyId KeyVersionId Algorithm Plaintext", dry_run=True),
+    _operation("AsymmetricDecrypt", "KeyId KeyVersionId Algorithm CiphertextBlob", dry_run=True),
+    _operation("AsymmetricSign", "KeyId KeyVersionId Algorithm Digest", dry_run=True),
+    _operation("AsymmetricVerify", "KeyId KeyVersionId Algorithm Digest Value", dry_run=True),
+    _operation("GetPublicKey", "KeyId KeyVersionId", dry_run=True),
 )
 
 INSTANCE = tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kmsbridge_alibaba_kms.emulator._catalogue import CATALOGUE
 from kmsbridge_alibaba_kms.emulator._known import Refused
 from kmsbridge_alibaba_kms.emulator._state import DAY, Secret, SecretVersion, moment, shown, tags
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 CURRENT, PREVIOUS = "ACSCurrent", "ACSPrevious"
 MAX_VERSIONS = 10
 MAX_BYTES = 30_720
+MAX_BATCH = 20
 _NAME = re.compile(r"(?!acs/)[A-Za-z0-9_/+=.@-]{1,192}")
 _GENERIC = {"SecretType": "Generic", "AutomaticRotation": "Disabled"}
 
@@ -68,6 +70,24 @@ def get(call: Call) -> dict[str, Any]:
                 "CreateTime": moment(each.created), "VersionStages": _stages(each), **_GENERIC,
             }  # fmt: skip
     raise Refused("Forbidden.ResourceNotFound")
+
+
+def get_many(call: Call) -> dict[str, Any]:
+    """Several versions with their values; what is wrong with one of them is told beside the others."""
+    asked = call.json("SecretsList", list)
+    names = [each.get("SecretName") for each in asked if isinstance(each, dict)]
+    if not 1 <= len(asked) <= MAX_BATCH or len(set(map(str, names))) != len(asked) or not all(names):
+        raise Refused("InvalidParameter")
+    values, errors = [], []
+    for each in asked:
+        wanted = {name: value for name, value in each.items() if isinstance(value, str)}
+        try:
+            values.append(get(call.about(**wanted)))
+        except Refused as refused:
+            known = CATALOGUE[refused.error]
+            told = {"Code": refused.error, "Message": known.message, "HttpStatus": known.status}
+            errors.append({"SecretName": call.about(**wanted).text("SecretName"), **told})
+    return {"SecretValues": values, "Errors": errors}
 
 
 def describe(call: Call) -> dict[str, Any]:
@@ -226,6 +246,7 @@ HANDLERS: Mapping[str, Callable[[Call], dict[str, Any]]] = {
     "CreateSecret": create,
     "PutSecretValue": put,
     "GetSecretValue": get,
+    "BatchGetSecretValue": get_many,
     "DescribeSecret": describe,
     "ListSecrets": list_secrets,
     "ListSecretVersionIds": list_versions,

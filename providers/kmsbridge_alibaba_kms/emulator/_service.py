@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from kmsbridge.emulation import Backend, Documented, Response
-from kmsbridge_alibaba_kms.emulator import _instance, _keys, _secrets, _tags, _uses
-from kmsbridge_alibaba_kms.emulator._catalogue import AUTHENTICATION, CATALOGUE
+from kmsbridge_alibaba_kms.emulator import _acs3, _hmac_sha1, _instance, _keys, _markup, _secrets, _tags, _uses
+from kmsbridge_alibaba_kms.emulator._catalogue import AUTHENTICATION, CATALOGUE, tried
 from kmsbridge_alibaba_kms.emulator._known import Refused
 from kmsbridge_alibaba_kms.emulator._operations import BY_NAME, OPERATIONS, KmsOperation
 from kmsbridge_alibaba_kms.emulator._signature import AccessKey, Verifier
@@ -62,17 +63,18 @@ class AlibabaKms(Backend[Settings]):
     # -- who is let in ------------------------------------------------------------------
 
     def identify(self, request: Request) -> None:
-        """By the header that names the operation; parameters are in the query, the form, or both."""
+        """A header or a parameter names the operation; parameters are in the query, the form, or both."""
+        headers = request.headers
         if _instance_of(request):
-            name = request.headers.get("x-kms-apiname", "")
+            name = headers.get("x-kms-apiname", "")
             request.operation = BY_NAME[name] if name in _instance.NAMES and request.path == "/" else None
             return
-        request.operation = BY_NAME.get(request.headers.get("x-acs-action", ""))
-        if request.path != "/" or request.headers.get("x-acs-version") != VERSION:
-            request.operation = None
         parameters = request.query
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
+        if headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
             parameters |= dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        request.operation = BY_NAME.get(headers.get("x-acs-action") or parameters.get("Action", ""))
+        if request.path != "/" or (headers.get("x-acs-version") or parameters.get("Version")) != VERSION:
+            request.operation = None
         request.params = parameters
         request.resource = next((parameters[name] for name in _NAMES if name in parameters), "")
 
@@ -82,7 +84,8 @@ class AlibabaKms(Backend[Settings]):
             if _instance_of(request):
                 self.access_point.verify(request)
             else:
-                self._verifier.verify(request)
+                signature = _hmac_sha1 if _hmac_sha1.is_claimed(request) else _acs3
+                self._verifier.verify(signature.claimed(request))
         except Refused as refused:
             return self._render(refused.error, request, **refused.facts)
         return None
@@ -98,7 +101,8 @@ class AlibabaKms(Backend[Settings]):
         except Refused as refused:
             return self._render(refused.error, request, **refused.facts)
         id_ = _request_id()
-        return Response.json({**done, "RequestId": id_}, headers=_headers(id_))
+        root = f"{request.operation.name}Response" if request.operation else ""
+        return _written(request, root, {**done, "RequestId": id_}, headers=_headers(id_))
 
     def _do(self, request: Request) -> dict[str, Any]:
         operation = request.operation
@@ -107,6 +111,11 @@ class AlibabaKms(Backend[Settings]):
         if not isinstance(operation, KmsOperation) or operation.name not in _HANDLERS:
             raise Refused("InvalidApi.NotFound")
         self._throttle()
+        if operation.dry_run and request.params.get("DryRun", "").lower() == "true":
+            raise Refused(tried(partial(self._handled, operation, request)))
+        return self._handled(operation, request)
+
+    def _handled(self, operation: KmsOperation, request: Request) -> dict[str, Any]:
         for parameter in operation.required:
             if parameter not in request.params:
                 raise Refused("MissingParameter", parameter=parameter)
@@ -157,41 +166,61 @@ class AlibabaKms(Backend[Settings]):
         }  # fmt: skip
         if _instance_of(request):
             return _instance.refusal(error, about)
-        told = {"Code": code, "Message": known.message.format_map(about), "RequestId": id_, "HostId": request.host}
+        message = known.message.format_map(about)
+        told: dict[str, Any] = {"Code": code, "Message": message, "RequestId": id_, "HostId": request.host}
         if error in AUTHENTICATION:  # the gateway has answered, and not KMS
             more = urlencode({"Keyword": code, "source": "PopGw"})
-            told["Recommend"] = f"https://error-center.aliyun.com/status/search?{more}"
+            root, told["Recommend"] = "Error", f"https://error-center.aliyun.com/status/search?{more}"
         else:
             more = urlencode({"q": code, "product": "Kms", "requestId": id_})
-            told["Recommend"] = f"https://api.aliyun.com/troubleshoot?{more}"
-        return Response.json(told, status=known.status, headers={**dict(known.headers), **_headers(id_)})
+            root, told["Recommend"] = "KMS", f"https://api.aliyun.com/troubleshoot?{more}"
+            told["HttpStatus"] = known.status
+        return _written(request, root, told, status=known.status, headers={**dict(known.headers), **_headers(id_)})
 
     # -- how to use it ------------------------------------------------------------------
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What Alibaba's SDKs look for."""
+        """What Alibaba's SDKs look for; and a client key, which they take as a file or a parameter."""
         return {
             "ALIBABA_CLOUD_ACCESS_KEY_ID": self.access_key.id,
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": self.access_key.secret,
+            "KMSBRIDGE_CLIENT_KEY": self.access_point.client_key,
         }
 
     @property
     def usage(self) -> str:
         """How to point kmsbridge and Alibaba's SDK at it."""
-        host = self.address.partition("//")[2]
-        region = self.settings.region
+        host, port = self.address.partition("//")[2], self.address.rpartition(":")[2]
+        region, instance = self.settings.region, next(iter(self.settings.instances), "kst-...")
+        door = f"{instance}.cryptoservice.localhost:{port}"
         return f"""kmsbridge:
     export KMSBRIDGE_PROFILE="alibaba-kms://{region}?endpoint={host}&credential=environment&ca=$SSL_CERT_FILE"
+kmsbridge, at the door of an instance too:
+    export KMSBRIDGE_PROFILE="$KMSBRIDGE_PROFILE&instance={instance}&instance_endpoint={door}\
+&instance_ca=$SSL_CERT_FILE"
 Python:
     Client(Config(endpoint="{host}", region_id="{region}", ca=SSL_CERT_FILE,
-        access_key_id=ACCESS_KEY_ID, access_key_secret=ACCESS_KEY_SECRET))"""
+        access_key_id=ACCESS_KEY_ID, access_key_secret=ACCESS_KEY_SECRET))
+Python, at the door of an instance:
+    Client(Config(endpoint="{door}", client_key_content=KMSBRIDGE_CLIENT_KEY, ca_file_path=SSL_CERT_FILE))"""
 
 
 def _instance_of(request: Request) -> str:
     """The instance whose door it is; empty for the region's."""
     name, _, rest = request.host.partition(".")
     return name if rest.startswith("cryptoservice.") else ""
+
+
+def _written(
+    request: Request, root: str, told: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str]
+) -> Response:
+    """An answer as JSON, or as XML where that is asked for."""
+    wanted = request.params.get("Format") or request.headers.get("accept", "")
+    if wanted.lower() not in ("xml", "application/xml", "text/xml"):
+        return Response.json(told, status=status, headers=headers)
+    fixed = (("Content-Type", _markup.CONTENT_TYPE),)
+    return Response(status, (*fixed, *headers.items()), _markup.written(root, told))
 
 
 def _request_id() -> str:
