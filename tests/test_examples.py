@@ -71,12 +71,19 @@ def test_the_example_says_what_to_do(tmp_path: Path, where: str | None, said: st
     assert done.stderr.count("\n") == 2
 
 
+@pytest.fixture
+def _no_emulators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in contract_tests/test_demo.py."""
+    monkeypatch.setattr(_demo, "_emulated", lambda *_: None)
+
+
+@pytest.mark.usefixtures("_no_emulators")
 def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     """Everything behaves on both local backends; every step and every mistake is in its table."""
     assert _app.run(["demo", "--json"]) == 0
     demo = json.loads(capsys.readouterr().out)
     assert demo["ok"] is True
-    assert {"local", "memory"} <= set(demo["backends"])
+    assert set(demo["backends"]) == {"local", "memory"}
     for backend in ("local", "memory"):
         worked = {each["title"]: each for each in demo["worked"] if each["backend"] == backend}
         failed = {each["title"]: each for each in demo["mistakes"] if each["backend"] == backend}
@@ -89,6 +96,7 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
         ]
 
 
+@pytest.mark.usefixtures("_no_emulators")
 def test_demo_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables are plain text in a pipe; what the environment says of the user's own store is left alone."""
     monkeypatch.setenv("KMSBRIDGE_CONFIG", "not-there.toml")
@@ -122,7 +130,7 @@ def test_demo_reports_what_misbehaves(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setattr(_demo, "STEPS", steps)
     monkeypatch.setattr(_demo, "MISTAKES", mistakes)
     monkeypatch.setattr(_demo, "APPLICATION", Path("not-there.py"))
-    monkeypatch.setattr(_demo, "_targets", lambda _: ({"memory": "memory:"}, ["elsewhere"]))
+    monkeypatch.setattr(_demo, "_targets", lambda *_: ({"memory": "memory:"}, ["elsewhere"]))
     assert _app.run(["demo"]) == STATUS[Category.UNKNOWN]
     out, err = capsys.readouterr()
     for result in ("FAILED: exit status 2", "FAILED: wrong answer", "FAILED: no error", "FAILED: ValueError"):
@@ -149,7 +157,7 @@ def test_demo_accepts_what_a_backend_says_it_lacks(monkeypatch: pytest.MonkeyPat
 
 def test_demo_without_providers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation without any provider is not called a success."""
-    monkeypatch.setattr(_demo, "_targets", lambda _: ({}, []))
+    monkeypatch.setattr(_demo, "_targets", lambda *_: ({}, []))
     assert _app.run(["demo", "--json"]) == STATUS[Category.UNKNOWN]
     out, err = capsys.readouterr()
     assert json.loads(out)["ok"] is False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -50,14 +50,15 @@ class Result(NamedTuple):
 def demo(context: click.Context) -> None:
     """Run one application on every installed backend.
 
-    Then the same mistakes are made on each, to show that their errors are the same. Works in a
-    temporary folder, touches nothing else and asks nothing. The exit status is 1 if anything did
-    not behave.
+    Then the same mistakes are made on each, to show that their errors are the same. Clouds are
+    their emulators, for as long as this takes. Works in a temporary folder, touches nothing else
+    and asks nothing. The exit status is 1 if anything did not behave.
     """
     from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory(prefix="kmsbridge-demo-") as folder:
-        targets, idle = _targets(folder)
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="kmsbridge-demo-"))
+        targets, idle = _targets(folder, stack)
         with _configured(folder, targets):
             worked = [result for profile in targets for result in _work(profile)]
             failed = [result for profile in targets for result in _err(profile)]
@@ -83,26 +84,55 @@ def demo(context: click.Context) -> None:
 # -- where to ---------------------------------------------------------------------------
 
 
-def _targets(folder: str) -> tuple[dict[str, str], list[str]]:
+def _targets(folder: str, stack: ExitStack) -> tuple[dict[str, str], list[str]]:
     """The profiles to run on, as name and URL; and the schemes that have none.
 
-    A provider module may say where by ``demo_profiles(folder) -> Mapping[str, str]``; nothing,
-    where its SDK or its emulator is not installed.
+    A cloud is its emulator. It has none where its SDK is not installed, or what emulators need.
     """
     from kmsbridge._registry import provider_for, schemes
 
     targets: dict[str, str] = {}
     idle: list[str] = []
     for scheme in schemes():
-        provider = provider_for(scheme)
-        offered: Callable[[str], Mapping[str, str]] | None = getattr(provider, "demo_profiles", None)
-        if offered is not None and (profiles := offered(folder)):
-            targets.update(profiles)
-        elif provider.name == "local":
+        if provider_for(scheme).name == "local":
             targets[scheme] = scheme + (":" if scheme == "memory" else f":{quote(folder)}/demo.db")
+        elif url := _emulated(scheme, folder, stack):
+            targets[scheme] = url
         else:
             idle.append(scheme)
     return dict(sorted(targets.items())), idle
+
+
+def _emulated(scheme: str, folder: str, stack: ExitStack) -> str | None:
+    """Start the emulator of a backend; the URL that reaches it, if kmsbridge can."""
+    try:
+        from kmsbridge.emulation import Emulator, backend_named
+
+        backend = backend_named(scheme)
+    except (ModuleNotFoundError, ValueError):  # what it needs is not installed, or there is none
+        return None
+    emulator = stack.enter_context(Emulator(backend))
+    url = backend.profile(emulator.write_ca(os.path.join(folder, f"{scheme}.pem")))
+    stack.enter_context(_environment(backend.environment))
+    if not url:
+        return None
+    with connect(url, SECONDS) as bridge:
+        return None if bridge.health(timeout=SECONDS).code is Code.UNSUPPORTED else url
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """These variables in the environment of this process and its children, until the end."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
@@ -113,15 +143,8 @@ def _configured(folder: str, targets: Mapping[str, str]) -> Iterator[None]:
     path = os.path.join(folder, "kmsbridge.toml")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
         stream.writelines(f"[profiles.{json.dumps(name)}]\nurl = {json.dumps(url)}\n" for name, url in targets.items())
-    before = os.environ.get(FILE_VARIABLE)
-    os.environ[FILE_VARIABLE] = path
-    try:
+    with _environment({FILE_VARIABLE: path}):
         yield
-    finally:
-        if before is None:
-            del os.environ[FILE_VARIABLE]
-        else:
-            os.environ[FILE_VARIABLE] = before
 
 
 def _close_drivers() -> None:

@@ -77,6 +77,15 @@ class Backend(ABC, Generic[S]):
         """What clients look for in the environment, besides the certificate to trust."""
         return {}
 
+    def profile(self, ca_file: str) -> str:
+        """The URL by which kmsbridge reaches it, with `environment`; empty if it has no provider for it.
+
+        Args:
+            ca_file: Path of the file with the certificate to trust.
+        """
+        del ca_file
+        return ""
+
     @property
     @abstractmethod
     def usage(self) -> str:

@@ -188,6 +188,11 @@ class AlibabaKms(Backend[Settings]):
             "KMSBRIDGE_CLIENT_KEY": self.access_point.client_key,
         }
 
+    def profile(self, ca_file: str) -> str:
+        """The region's door."""
+        host = self.address.partition("//")[2]
+        return f"alibaba-kms://{self.settings.region}?endpoint={host}&credential=environment&ca={ca_file}"
+
     @property
     def usage(self) -> str:
         """How to point kmsbridge and Alibaba's SDK at it."""
@@ -195,7 +200,7 @@ class AlibabaKms(Backend[Settings]):
         region, instance = self.settings.region, next(iter(self.settings.instances), "kst-...")
         door = f"{instance}.cryptoservice.localhost:{port}"
         return f"""kmsbridge:
-    export KMSBRIDGE_PROFILE="alibaba-kms://{region}?endpoint={host}&credential=environment&ca=$SSL_CERT_FILE"
+    export KMSBRIDGE_PROFILE="{self.profile("$SSL_CERT_FILE")}"
 kmsbridge, at the door of an instance too:
     export KMSBRIDGE_PROFILE="$KMSBRIDGE_PROFILE&instance={instance}&instance_endpoint={door}\
 &instance_ca=$SSL_CERT_FILE"

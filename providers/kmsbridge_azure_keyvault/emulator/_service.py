@@ -225,13 +225,17 @@ class KeyVault(Backend[Settings]):
         """What azure-identity looks for."""
         return entra.ENVIRONMENT
 
+    def profile(self, ca_file: str) -> str:
+        """The vault of no name."""
+        more = f"authority={self.address}&credential=environment&verify_challenge=false&ca={ca_file}"
+        return f"azure-keyvault://{self.address.partition('//')[2]}?{more}"
+
     @property
     def usage(self) -> str:
         """How to point kmsbridge and Microsoft's SDKs at it."""
         port = self.address.rpartition(":")[2]
         return f"""kmsbridge:
-    export KMSBRIDGE_PROFILE="azure-keyvault://localhost:{port}?authority={self.address}\
-&credential=environment&verify_challenge=false&ca=$SSL_CERT_FILE"
+    export KMSBRIDGE_PROFILE="{self.profile("$SSL_CERT_FILE")}"
 Python:
     credential = ClientSecretCredential(TENANT_ID, CLIENT_ID, CLIENT_SECRET,
         authority="{self.address}", disable_instance_discovery=True)
