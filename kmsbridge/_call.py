@@ -182,6 +182,7 @@ class Calls:
         began = call.started
         failure: Exception
         while True:
+            made = call.attempts
             try:
                 if timeout is not None:
                     call = Call(operation, None, check_timeout(timeout), self._hold, self._now)
@@ -190,15 +191,22 @@ class Calls:
             except Exception as caught:
                 failure = caught
             else:
-                self._succeeded(call, attempts, began)
+                if attempts is None and self._on_event is None:  # most calls: what they pay for all this
+                    if self._budget.tokens < TOKENS:
+                        self._budget.give(1)
+                    self.tally.add(call, None)
+                else:
+                    self._succeeded(call, attempts, began)
                 return result
-            error = self._error(failure, call)
+            sent = call.attempts > made
+            error = self._error(failure, call, sent=sent)
             attempts = attempts or Attempts(self._policy, self._budget)
-            attempts.add(error, self._now() - began)
-            if self._on_event is not None and call.attempts:
+            attempts.add(error, self._now() - began, sent=sent)
+            if self._on_event is not None and sent:
                 self._emit(call, error, began)
             if await self._another(error, call, attempts):
                 began = self._now()
+                call.request_ids = {}
                 continue
             if proof is not None and attempts.worst is Outcome.UNKNOWN:
                 began = self._now()
@@ -221,29 +229,27 @@ class Calls:
             del error, failure  # their tracebacks hold this frame: what is in a cycle outlives the call
 
     def _succeeded(self, call: Call, attempts: Attempts | None, began: float) -> None:
-        if attempts is not None:
-            self._budget.give(attempts.paid or 1)
-        elif self._budget.tokens < TOKENS:
-            self._budget.give(1)
+        self._budget.give(1 if attempts is None else attempts.paid or 1)
         self.tally.add(call, None)
         if self._on_event is not None:
             self._emit(call, None, began)
             self._emit(call, None)
 
-    def _error(self, failure: Exception, call: Call) -> KMSError:
+    def _error(self, failure: Exception, call: Call, *, sent: bool) -> KMSError:
+        """The error of one attempt, which may have come to nothing before anything was sent."""
         if isinstance(failure, KMSError):
             error = failure
-        elif isinstance(failure, NotStarted) or (isinstance(failure, TimeoutError) and not call.attempts):
+        elif isinstance(failure, NotStarted) or (isinstance(failure, TimeoutError) and not sent):
             error = DeadlineExceededError("the time for the call was over before it began", outcome=Outcome.NOT_SENT)
         elif isinstance(failure, Broken):
             error = CryptoError()
         elif isinstance(failure, Foreign):
             error = not_ours()
-            if call.attempts:  # only the backend could tell
+            if sent:  # only the backend could tell
                 error.outcome = Outcome.NOT_APPLIED
         else:
             error = self._decoder.decode(self._decoder.answer(failure), operation=call.operation)
-            if not call.attempts:  # its driver could not be opened
+            if not sent:  # its driver could not be opened
                 error.outcome = Outcome.NOT_SENT
         error.provider = error.provider or self.provider
         error.operation = error.operation or call.operation
@@ -262,34 +268,33 @@ class Calls:
         if not attempts.sensible(error, call.attempts):
             return False
         try:
-            if action in COSTS:
-                if not await self._may_repeat(call, attempts):
-                    return False
-                delay = attempts.delay(error, call.time_left())
-                if delay is None:
-                    return False
-                attempts.next(action, delay)
-                await self.runtime.sleep(delay)
-                return True
-            if not call.attempts:
-                return False
-            attempts.renewed.add(action)
             if not await self._may_repeat(call, attempts):
                 return False
-            driver = await self._hold.driver(call)
-            if action is RetryAction.REAUTHENTICATE:
-                renewed = await driver.reauthenticate()
-            elif action is RetryAction.REFRESH:
-                renewed = await driver.refresh(error)
-            else:
-                while not await driver.poll(error, call):
-                    await self.runtime.sleep(min(POLL_EVERY, call.time_left()))
-                renewed = True
+            delay = 0.0
+            if action in COSTS:
+                if (wait := attempts.delay(error, call.time_left())) is None:
+                    return False
+                await self.runtime.sleep(delay := wait)
+            elif not call.attempts or not await self._renewed(error, call, attempts):
+                return False
+            call.time_left()
         except Exception:  # the first error says more than the failed attempt to mend it
             return False
-        if renewed:
-            attempts.next(action)
-        return renewed
+        attempts.next(action, delay)
+        return True
+
+    async def _renewed(self, error: KMSError, call: Call, attempts: Attempts) -> bool:
+        """Whether what the error shows to be stale or in the way no longer is."""
+        action = error.retry.action
+        attempts.renewed.add(action)
+        driver = await self._hold.driver(call)
+        if action is RetryAction.REAUTHENTICATE:
+            return await driver.reauthenticate()
+        if action is RetryAction.REFRESH:
+            return await driver.refresh(error)
+        while not await driver.poll(error, call):
+            await self.runtime.sleep(min(POLL_EVERY, call.time_left()))
+        return True
 
     async def _may_repeat(self, call: Call, attempts: Attempts) -> bool:
         if attempts.worst is not Outcome.UNKNOWN:

@@ -166,10 +166,10 @@ class Attempts:
         """Tokens that the last retry took."""
         self.worst = Outcome.NOT_SENT
 
-    def add(self, error: KMSError, elapsed: float) -> None:
+    def add(self, error: KMSError, elapsed: float, *, sent: bool) -> None:
         """Note a failure; the error's outcome becomes the worst of all."""
         self._failures += 1
-        if error.attempts:  # else the driver was not even asked for
+        if sent:  # else the driver was not even asked
             self.history.append(
                 Attempt(error.code, error.http_status, error.provider_codes, error.request_ids, error.outcome, elapsed)
             )
@@ -200,8 +200,8 @@ class Attempts:
         self.paid = cost
         return wait
 
-    def next(self, action: RetryAction, delay: float = 0.0) -> None:
-        """Note what is done before the next attempt."""
+    def next(self, action: RetryAction, delay: float) -> None:
+        """Note what was done before the next attempt."""
         if self.history:
             self.history[-1] = self.history[-1]._replace(then=action, delay=delay)
 

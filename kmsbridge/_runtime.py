@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from types import coroutine
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from kmsbridge._errors import KMSError
@@ -25,7 +26,7 @@ from kmsbridge._errors import KMSError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable, Sequence
     from concurrent.futures import ThreadPoolExecutor
     from contextlib import AbstractAsyncContextManager
 
@@ -38,19 +39,29 @@ def drive(body: Coroutine[Any, Any, T]) -> T:
 
     The traceback of an error of ours starts here: the frames below hold values.
     """
+    found: list[T] = []
+    run = _run(body, found)
     try:
-        body.send(None)
-    except StopIteration as done:
-        return cast("T", done.value)
+        if next(run, _ENDED) is _ENDED:
+            return found[0]
     except KMSError as error:
         raised = error.with_traceback(None)
     else:
-        body.close()
+        run.close()
         raise RuntimeError("a body under the sync bridge tried to suspend: it waited for something but its runtime")
     try:
         raise raised
     finally:
         del raised  # the traceback holds this frame: no cycle
+
+
+_ENDED = object()
+
+
+@coroutine
+def _run(body: Coroutine[Any, Any, T], found: list[T]) -> Generator[Any, Any, None]:
+    """Run a body. By `send` alone its result would be raised, and that takes longer."""
+    found.append((yield from body))
 
 
 async def deliver(body: Coroutine[Any, Any, T]) -> T:

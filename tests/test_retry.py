@@ -31,7 +31,7 @@ from kmsbridge import (
 from kmsbridge import _retry as retry
 from kmsbridge._decode import Answer, Phase, Refused
 from kmsbridge._errors import RateLimit, error_for
-from kmsbridge._runtime import BlockingRuntime
+from kmsbridge._runtime import AsyncioRuntime, BlockingRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -208,6 +208,63 @@ def test_all_attempts_share_one_deadline(script: Script, fake_time: FakeTime, mo
     assert error.attempts == 2
     assert fake_time.waits == pytest.approx([0.1])
     assert error.elapsed == pytest.approx(8.1)
+
+
+def test_who_wakes_up_too_late_has_no_other_attempt(
+    script: Script, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    """What was said of the one that was made stands: nothing is in doubt, and no second one is told of."""
+
+    async def oversleeps(_: object, seconds: float) -> None:
+        fake_time.sleep(seconds + 60)
+
+    for runtime in (BlockingRuntime, AsyncioRuntime):
+        monkeypatch.setattr(runtime, "sleep", oversleeps)
+    script.on["set"] = always(SLOW_DOWN)
+    events: list[kmsbridge.Event] = []
+    error = mode.error("secrets.set", "x", "y", on_event=events.append)
+    assert script.log == ["set"]
+    assert (error.code, error.outcome, error.attempts) == (Code.RATE_LIMITED, Outcome.NOT_APPLIED, 1)
+    assert [(each.then, each.delay) for each in error.history] == [(None, 0)]
+    assert [each.attempt for each in events] == [1, None]
+
+
+def test_an_attempt_that_sent_nothing_is_not_told_of(
+    script: Script, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bridge is closed during the wait: one request was made, and what it came to is known."""
+    del fake_time
+    script.on["set"] = always(SLOW_DOWN)
+    events: list[kmsbridge.Event] = []
+    bridge = kmsbridge.connect(URL, on_event=events.append)
+
+    async def closes(*_: object) -> None:
+        bridge.close()
+
+    monkeypatch.setattr(BlockingRuntime, "sleep", closes)
+    with pytest.raises(KMSError, match="closed") as caught:
+        bridge.secrets.set("x", "y")
+    assert (caught.value.outcome, caught.value.attempts) == (Outcome.NOT_APPLIED, 1)
+    assert [(each.code, each.then) for each in caught.value.history] == [(Code.RATE_LIMITED, RetryAction.THROTTLE)]
+    assert [each.attempt for each in events] == [1, None]
+
+
+def test_each_attempt_has_the_request_ids_of_its_own_answer(script: Script, fake_time: FakeTime) -> None:
+    """One that got no answer has none."""
+    del fake_time
+    failures = [DOWN, LOST, SLOW_DOWN]
+
+    async def step(_: object, call: Call) -> None:
+        failure = failures.pop(0)
+        if failure is DOWN:
+            call.request_ids = {"x-ms-request-id": "id-1"}
+        raise failure
+
+    script.on["get"] = step
+    events: list[kmsbridge.Event] = []
+    with kmsbridge.connect(URL, on_event=events.append) as bridge, pytest.raises(ThrottledError):
+        bridge.secrets.get("x")
+    assert [dict(each.request_ids) for each in events] == [{"x-ms-request-id": "id-1"}, {}, {}, {}]
 
 
 def test_no_wait_of_ours_is_longer_than_the_policy_says(script: Script, fake_time: FakeTime) -> None:
@@ -453,6 +510,7 @@ def test_a_bridge_tells_what_became_of_its_calls(script: Script, fake_time: Fake
         with pytest.raises(InvalidRequestError):
             bridge.secrets.get("Wrong")
         stats = bridge.stats()
+        assert stats == bridge.stats()  # a look changes nothing
     assert (stats.calls, stats.attempts) == (4, 5)
     assert stats.codes == {Code.SERVICE_UNAVAILABLE: 1, Code.NOT_FOUND: 1, Code.INVALID_ARGUMENT: 1}
     assert stats.rate_limits == {"secrets.get": (100, 99, 60)}
