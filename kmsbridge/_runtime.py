@@ -40,7 +40,7 @@ def drive(body: Coroutine[Any, Any, T]) -> T:
     The traceback of an error of ours starts here: the frames below hold values.
     """
     found: list[T] = []
-    run = _run(body, found)
+    run: Any = _run(body, found)  # a generator, which types know as an awaitable
     try:
         if next(run, _ENDED) is _ENDED:
             return found[0]
