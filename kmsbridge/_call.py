@@ -12,6 +12,7 @@ from time import monotonic, time_ns
 from typing import TypeVar
 
 from kmsbridge._ciphertext import Broken, Foreign, not_ours
+from kmsbridge._decode import Refused
 from kmsbridge._errors import CryptoError, DeadlineExceededError, Identity, KMSError, Outcome, RetryAction, invalid
 from kmsbridge._retry import COSTS, TOKENS, Attempts, budget_of
 from kmsbridge._runtime import NotStarted
@@ -21,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kmsbridge._decode import Decoder
+    from kmsbridge._decode import Answer, Decoder
     from kmsbridge._driver import Driver
     from kmsbridge._errors import RateLimit, Resource
     from kmsbridge._registry import Hold
@@ -227,6 +228,13 @@ class Calls:
             raise error
         finally:
             del error, failure  # their tracebacks hold this frame: what is in a cycle outlives the call
+
+    def item_error(self, answer: Answer, call: Call) -> KMSError:
+        """Why one item of a call failed that succeeded as a whole."""
+        error = self._error(Refused(answer), call)
+        error.elapsed = call.elapsed()
+        error.request_ids = error.request_ids or call.request_ids
+        return error
 
     def _succeeded(self, call: Call, attempts: Attempts | None, began: float) -> None:
         self._budget.give(1 if attempts is None else attempts.paid or 1)

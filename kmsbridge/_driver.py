@@ -16,12 +16,12 @@ from typing import Protocol, runtime_checkable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
     from typing import Any
 
     from kmsbridge._call import Call
     from kmsbridge._ciphertext import Ciphertext
-    from kmsbridge._decode import Decoder
+    from kmsbridge._decode import Answer, Decoder
     from kmsbridge._errors import Identity, KMSError
     from kmsbridge._model import (
         Capabilities,
@@ -146,6 +146,14 @@ class ProvesWrites(Protocol):
 
         That it holds the same value proves nothing by itself: it may have done so before.
         """
+        ...
+
+
+class ReadsMany(SecretsDriver, Protocol):
+    """A driver whose backend reads several secrets by one request: the ability ``max_batch``."""
+
+    async def get_secrets(self, call: Call, names: Sequence[str]) -> Mapping[str, Secret | Answer]:
+        """The latest version of each, or the answer that its decoder reads the reason from."""
         ...
 
 

@@ -167,6 +167,8 @@ class SecretAbilities:
     max_tags: int = 0
     max_content_type: int = 0
     """Characters."""
+    max_batch: int = 0
+    """Names that `get_many` asks for by one request; 0 where each is a request of its own."""
 
 
 class KeySpec(StrEnum):

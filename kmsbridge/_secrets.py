@@ -13,7 +13,7 @@ from functools import partial
 from typing import cast
 
 from kmsbridge._driver import ProvesWrites
-from kmsbridge._errors import Code, InvalidRequestError, KMSError, Outcome, invalid
+from kmsbridge._errors import Code, InvalidRequestError, KMSError, Outcome, Resource, invalid
 from kmsbridge._model import NewSecret, Page, Secret, SecretAbilities, SecretChange, SecretInfo
 from kmsbridge._operations import Operations, checked_tags
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kmsbridge._call import Call
-    from kmsbridge._driver import Driver, SecretsDriver
+    from kmsbridge._decode import Answer
+    from kmsbridge._driver import Driver, ReadsMany, SecretsDriver
 
     Fetch = Callable[[str | None], Coroutine[Any, Any, Page[SecretInfo]]]
     """Fetches the page that starts at a cursor; None for the first."""
@@ -44,12 +45,6 @@ class SecretOperations(Operations[SecretAbilities]):
         return await self._calls.run("secrets.get", body, timeout)
 
     async def get_many(self, names: Iterable[str], timeout: float | None) -> dict[str, Secret | KMSError]:
-        async def get(name: str) -> Secret | KMSError:
-            try:
-                return await self.get(name, None, timeout)
-            except KMSError as error:
-                return error.with_traceback(None)
-
         wanted: list[str] | None = None
         with suppress(TypeError):  # not iterable, or holds what no name can be
             wanted = None if isinstance(names, str) else list(dict.fromkeys(names))
@@ -57,8 +52,50 @@ class SecretOperations(Operations[SecretAbilities]):
             error = invalid("get_many takes several names", "names", remediation="Write get_many([name]).")
             error.provider, error.operation = self._calls.provider, "secrets.get_many"
             raise error
-        found = await self._calls.runtime.gather([partial(get, name) for name in wanted])
-        return dict(zip(wanted, found, strict=True))
+        makers = [partial(self._get_batch, batch, timeout) for batch in self._batches(wanted)]
+        found = {name: item for items in await self._calls.runtime.gather(makers) for name, item in items.items()}
+        return {name: found[name] for name in wanted}
+
+    def _batches(self, names: list[str]) -> list[dict[str, str]]:
+        """Names and their native ones, as they are asked for by one request each; what is no name goes alone."""
+        together: dict[str, str] = {}
+        alone: list[dict[str, str]] = []
+        for name in names:
+            native = None
+            if self._abilities.max_batch:
+                with suppress(KMSError):  # its own call says what is wrong with it
+                    native = self._names.native(name)
+            if native is None:
+                alone.append({name: ""})
+            else:
+                together[name] = native
+        pairs, size = list(together.items()), self._abilities.max_batch or 1
+        return alone + [dict(pairs[start : start + size]) for start in range(0, len(pairs), size)]
+
+    async def _get_batch(self, batch: dict[str, str], timeout: float | None) -> dict[str, Secret | KMSError]:
+        async def body(call: Call) -> dict[str, Secret | KMSError]:
+            driver = cast("ReadsMany", await call.driver())
+            items = await driver.get_secrets(call, list(batch.values()))
+            return {name: self._our_item(call, name, items[native]) for name, native in batch.items()}
+
+        try:
+            if len(batch) > 1:
+                return await self._calls.run("secrets.get_many", body, timeout)
+            return {name: await self.get(name, None, timeout) for name in batch}
+        except KMSError as error:
+            failure = error.with_traceback(None)
+        if len(batch) == 1:
+            return dict.fromkeys(batch, failure)
+        return {name: self._about_item(failure.copy(), name) for name in batch}
+
+    def _our_item(self, call: Call, name: str, item: Secret | Answer) -> Secret | KMSError:
+        if isinstance(item, Secret):
+            return replace(item, name=name)
+        return self._about_item(self._calls.item_error(item, call), name)
+
+    def _about_item(self, error: KMSError, name: str) -> KMSError:
+        error.resource = Resource(self._what, name)
+        return error
 
     async def set(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kmsbridge._decode import CODE, copied
+from kmsbridge_scaivault._secrets import ScaiVaultSecrets
 from kmsbridge_scaivault._service import Service
 
 TYPE_CHECKING = False
@@ -19,11 +20,11 @@ _NOT_REPEATABLE = frozenset(("secrets.set", "secrets.delete"))
 """What appends a version, whatever its HTTP method, and what finds its work done the second time."""
 
 
-class ScaiVaultDriver:
+class ScaiVaultDriver(ScaiVaultSecrets):
     """ScaiVault."""
 
     def __init__(self, settings: ScaiVaultSettings, runtime: Runtime) -> None:
-        self._service = Service(settings, runtime)
+        super().__init__(Service(settings, runtime), hard_delete=settings.hard_delete)
 
     def repeatable(self, operation: str) -> bool:
         """Whether a call that may have been applied can be made again."""

@@ -9,6 +9,7 @@ from kmsbridge._decode import Answer, Refused, request_ids
 from kmsbridge._errors import Code
 from kmsbridge._wire import open_wire
 from kmsbridge_scaivault._errors import decoder
+from kmsbridge_scaivault._objects import parsed
 from kmsbridge_scaivault._reading import rate_limit
 from kmsbridge_scaivault._tokens import tokens_of
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from kmsbridge_scaivault._config import ScaiVaultSettings
 
 T = TypeVar("T")
-
-
-class Number(str):
-    """A number that is no whole one, as it was written: a float would lose digits."""
-
-    __slots__ = ()
 
 
 class Service:
@@ -66,9 +61,7 @@ class Service:
         """
         answer = await self.ask(call, method, path, body)
         try:
-            found = json.loads(answer.body.decode("utf-8-sig"), parse_float=Number, parse_constant=_refuse)
-            if isinstance(found, dict):
-                return read(found)
+            return read(parsed(answer.body))
         except (ValueError, RecursionError, OverflowError):
             pass  # raised below: the parser's own exception carries the body
         raise Refused(answer)
@@ -102,7 +95,3 @@ class Service:
     async def close(self) -> None:
         """Close the connections; the tokens are the process's."""
         await self._runtime.settle(self._wire.close())
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is no JSON")
