@@ -231,7 +231,7 @@ class Calls:
 
     def item_error(self, answer: Answer, call: Call) -> KMSError:
         """Why one item of a call failed that succeeded as a whole."""
-        error = self._error(Refused(answer), call)
+        error = self._error(Refused(answer), call, sent=True)
         error.elapsed = call.elapsed()
         error.request_ids = error.request_ids or call.request_ids
         return error
