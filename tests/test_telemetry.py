@@ -31,8 +31,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "retries.md"
 class Instrument:
     """A counter or a histogram that keeps what it is given."""
 
-    def __init__(self, name: str, unit: str) -> None:
-        self.name, self.unit = name, unit
+    def __init__(self, name: str, unit: str, bounds: tuple[float, ...]) -> None:
+        self.name, self.unit, self.bounds = name, unit, bounds
         self.seen: list[tuple[float, dict[str, Any]]] = []
 
     def add(self, amount: float, attributes: dict[str, Any]) -> None:
@@ -52,8 +52,10 @@ class Meters(MeterProvider):
         """One that makes what is kept."""
         meter: Any = NoOpMeterProvider().get_meter(*arguments, **options)
 
-        def make(name: str, unit: str = "", **_: Any) -> Instrument:
-            self.made.append(Instrument(name, unit))
+        def make(
+            name: str, unit: str = "", explicit_bucket_boundaries_advisory: tuple[float, ...] = (), **_: Any
+        ) -> Instrument:
+            self.made.append(Instrument(name, unit, explicit_bucket_boundaries_advisory))
             return self.made[-1]
 
         meter.create_histogram = meter.create_counter = make
@@ -153,7 +155,7 @@ def test_calls_become_spans_and_metrics(script: Script, fake_time: FakeTime, nam
     assert (good.name, bad.name) == ("secrets.get", "secrets.set")
     assert good.options["kind"] is SpanKind.CLIENT
     assert (good.events, good.status) == ([], ())
-    assert bad.status == (StatusCode.ERROR, "service_unavailable")
+    assert bad.status == (StatusCode.ERROR, None)
     told = bad.options["attributes"]
     assert (told["error.type"], told["kmsbridge.attempts"], told["kmsbridge.request_id.x-ms-request-id"]) == (
         "service_unavailable", 3, "id-1",
@@ -162,11 +164,15 @@ def test_calls_become_spans_and_metrics(script: Script, fake_time: FakeTime, nam
     assert bad.ended is not None
     assert (bad.ended - bad.options["start_time"]) / 1e9 == pytest.approx(error.elapsed, abs=1e-3)
     assert [each["kmsbridge.attempt"] for _, each, _ in bad.events] == [1, 2, 3]
+    assert {name for name, _, _ in bad.events} == {"kmsbridge.attempt.failed"}
     assert bad.events[0][1]["http.response.status_code"] == 503
     assert bad.events[0][1]["kmsbridge.retry.action"] == "backoff"
     assert bad.options["start_time"] <= bad.events[0][2] <= bad.events[1][2] <= bad.ended + 1_000
     duration, attempts = meters.made
     assert (duration.name, duration.unit) == ("kmsbridge.client.operation.duration", "s")
+    assert (attempts.name, attempts.unit) == ("kmsbridge.client.attempts", "{attempt}")
+    assert list(duration.bounds) == sorted(duration.bounds)
+    assert sum(bound < 1 for bound in duration.bounds) > 5  # they count seconds: most calls take less than one
     labels = {"kmsbridge.provider": "scripted", "kmsbridge.operation": "secrets.set"}
     assert attempts.seen[1] == (3, {**labels, "error.type": "service_unavailable"})
     assert [set(each) for _, each in duration.seen] == [set(labels), {*labels, "error.type"}]
