@@ -54,7 +54,7 @@ def emulator() -> Iterator[Emulator]:
     DRIVERS.close_process()
     http_challenge_cache.clear()
     _vault._OPENED.clear()
-    _tokens._BY_LOGIN.clear()
+    _tokens.STORES.lasting.clear()
     with emptied() as running:
         yield running
 
@@ -78,7 +78,7 @@ def test_many_bridges_make_one_challenge_and_one_token(emulator: Emulator) -> No
     DRIVERS.close_process()
     http_challenge_cache.clear()
     _vault._OPENED.clear()
-    _tokens._BY_LOGIN.clear()
+    _tokens.STORES.lasting.clear()
     emulator.requests.reset()
     start = threading.Barrier(21)
 
@@ -555,7 +555,9 @@ async def test_a_first_call_is_silent(mode: str) -> None:
             await bridge.secrets.set("a", witness.canary.text())
             await bridge.secrets.get("a")
     assert not witness.leaks
-    (token,) = [held.token.token for tokens in _tokens._BY_LOGIN.values() for held in tokens._held.values()]
+    (token,) = [
+        kept.value.token.token for tokens in _tokens.STORES.lasting.values() for kept in tokens._held.kept.values()
+    ]
     texts = [(record.levelno, record.name, record.getMessage()) for record in witness.records]
     assert [text for text in texts if text[0] >= logging.WARNING] == []
     assert [text for text in texts if text[0] >= logging.INFO and "401" in text[2]] == []

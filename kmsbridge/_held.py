@@ -42,11 +42,16 @@ class Kept(NamedTuple, Generic[T]):
 
 
 class Held(Generic[K, T]):
-    """Values that are fetched once, however many ask, until they are to be replaced or are refused."""
+    """Values that are fetched once, however many ask, until they are to be replaced or are refused.
 
-    def __init__(self) -> None:
+    Args:
+        shown: What of a value the service sees, by which it is known again.
+    """
+
+    def __init__(self, shown: Callable[[T], object]) -> None:
         self.kept: dict[K, Kept[T]] = {}
-        self._refused: deque[T] = deque(maxlen=REFUSED)
+        self._shown = shown
+        self._refused: deque[object] = deque(maxlen=REFUSED)
         self._flights: SingleFlight[K, Kept[T] | None] = SingleFlight()
 
     def after_fork(self) -> None:
@@ -95,19 +100,23 @@ class Held(Generic[K, T]):
             self.kept[key] = made
         return made
 
-    def refuse(self, value: T) -> None:
+    def refuse(self, shown: object) -> None:
         """Note that the service does not take this one."""
-        self._refused.append(value)
+        self._refused.append(shown)
 
-    def renew(self) -> bool:
+    def renew(self, dropped: Callable[[], object] = lambda: None) -> bool:
         """Drop what was refused; True if there was something.
 
         Of several refused at once, whoever comes first renews them all.
+
+        Args:
+            dropped: Called if it was still held.
         """
         refused = tuple(self._refused)
         for key, kept in list(self.kept.items()):
-            if kept.value in refused:
+            if self._shown(kept.value) in refused:
                 self.kept.pop(key, None)
+                dropped()
         return bool(refused)
 
 
@@ -133,14 +142,14 @@ class Stores(Generic[I, S]):
     def __init__(self, make: Callable[[I], S], given: type | tuple[type, ...] = ()) -> None:
         self._make = make
         self._given = given
-        self._lasting: dict[I, S] = {}
-        self._passing: WeakValueDictionary[I, S] = WeakValueDictionary()
+        self.lasting: dict[I, S] = {}
+        self.passing: WeakValueDictionary[I, S] = WeakValueDictionary()
         self._lock = threading.Lock()
         _FAMILIES.append(self.after_fork)
 
     def of(self, identity: I) -> S:
         """The store of an identity."""
-        known: MutableMapping[I, S] = self._passing if isinstance(identity, self._given) else self._lasting
+        known: MutableMapping[I, S] = self.passing if isinstance(identity, self._given) else self.lasting
         with self._lock:
             found = known.get(identity)
             if found is None:

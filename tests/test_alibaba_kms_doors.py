@@ -109,9 +109,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", KEY_ID)
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
     monkeypatch.delenv("ALIBABA_CLOUD_SECURITY_TOKEN", raising=False)
-    access_keys_of(Login("environment"))._held = None
+    access_keys_of(Login("environment"))._held.kept.clear()
     yield service
-    access_keys_of(Login("environment"))._held = None
+    access_keys_of(Login("environment"))._held.kept.clear()
 
 
 URL = "alibaba-kms://cn-hangzhou?credential=environment"
@@ -328,11 +328,11 @@ def test_without_an_access_key_nothing_is_sent(service: Service, monkeypatch: py
 def test_a_forked_child_asks_for_itself() -> None:
     """The lock of a flight that was under way in the parent is nobody's here."""
     keys = AccessKeys(Given(Credential()))
-    flights = keys._flights
-    keys._flights._lock.acquire()
+    flights = keys._held._flights
+    flights._lock.acquire()
     try:
         keys.after_fork()
-        assert keys._flights is not flights
+        assert keys._held._flights is not flights
         assert drive(keys.get(BLOCKING, Call("x", None, 5.0))).id == "id1"
     finally:
         flights._lock.release()

@@ -142,7 +142,7 @@ def test_tokens_that_have_expired_are_forgotten() -> None:
     tokens = Tokens(Given(fake))
     for number in range(5):
         get(tokens, claims=str(number))
-    assert {held.token.token for held in tokens._held.values()} == {"opaque-5"}
+    assert {kept.value.token.token for kept in tokens._held.kept.values()} == {"opaque-5"}
 
 
 def test_a_refused_token_is_dropped() -> None:
@@ -198,7 +198,7 @@ def test_tokens_are_shared_by_identity() -> None:
     assert tokens_of(Given(fake)) is given
     assert tokens_of(Given(Fake())) is not given
     del given
-    assert Given(fake) not in _tokens._BY_OBJECT
+    assert Given(fake) not in _tokens.STORES.passing
 
 
 def test_after_a_fork_all_but_the_tokens_is_new() -> None:
@@ -207,9 +207,9 @@ def test_after_a_fork_all_but_the_tokens_is_new() -> None:
     tokens = Tokens(Given(fake))
     get(tokens)
     tokens._lock.acquire()
-    flights = tokens._flights
+    flights = tokens._held._flights
     tokens.after_fork()
-    assert tokens._flights is not flights
+    assert tokens._held._flights is not flights
     assert get(tokens) == "opaque-1"
     tokens.refuse("Bearer opaque-1")
     tokens.renew()
@@ -221,7 +221,7 @@ def test_nothing_of_a_token_is_shown() -> None:
     tokens = Tokens(Given(Fake(text="s3cret-t0ken")))
     held = drive(tokens.get(BLOCKING, SCOPE, {}))
     fetched = drive(Source(Given(Fake(text="s3cret-t0ken"))).fetch(BLOCKING, SCOPE, {}))
-    assert "s3cret" not in f"{held!r} {tokens!r} {fetched!r} {tokens._held!r}"
+    assert "s3cret" not in f"{held!r} {tokens!r} {fetched!r} {tokens._held.kept!r}"
 
 
 def test_the_sdk_may_ask_in_two_ways() -> None:

@@ -17,7 +17,7 @@ import pytest
 from kmsbridge import Code, KMSError, Outcome, Secret, connect, connect_async
 from kmsbridge._call import Call
 from kmsbridge._decode import Answer, Phase, Refused
-from kmsbridge._held import Held, Kept, Stores
+from kmsbridge._held import Kept, Stores
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, drive
 from kmsbridge._wire._blocking import Wire
 from kmsbridge._wire._loop import AsyncWire
@@ -584,36 +584,6 @@ def test_a_token_that_is_still_good_serves_while_no_other_is_to_be_had(service: 
     with pytest.raises(Refused) as caught:
         drive(store.get(BLOCKING, Wire(), call))
     assert (caught.value.answer.phase, caught.value.answer.door) == (Phase.BEFORE_SEND, "token")
-
-
-def test_who_waits_for_a_token_is_not_failed_by_anothers_deadline(service: Service) -> None:
-    """The leader's time is over: a waiter asks anew."""
-
-    async def main() -> None:
-        held: Held[str, str] = Held()
-        runtime, begun = AsyncioRuntime(), asyncio.Event()
-
-        async def late() -> None:
-            begun.set()
-            await asyncio.sleep(0)
-
-        async def good() -> Kept[str]:
-            return Kept("token", time.time() + 60)
-
-        def over() -> float:
-            raise TimeoutError
-
-        first = asyncio.create_task(held.get(runtime, "k", late, lambda: 0.0))
-        await begun.wait()
-        second = asyncio.create_task(held.get(runtime, "k", good, lambda: 60.0))
-        with pytest.raises(TimeoutError):
-            await first
-        assert await second == "token"
-        with pytest.raises(TimeoutError):
-            await held.get(runtime, "other", late, over)
-
-    del service
-    asyncio.run(main())
 
 
 @pytest.mark.usefixtures("service")

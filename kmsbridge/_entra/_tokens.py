@@ -1,7 +1,6 @@
 """The tokens of this process: one set per identity, for all providers, threads and event loops.
 
-However many ask at once, a token is fetched once. In a forked child the tokens stay,
-which are plain data; what makes them is made anew, with its connections and locks.
+In a forked child what makes them is made anew, with its connections and locks.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ import base64
 import json
 import logging
 import math
-import os
 import threading
 import time
-from collections import deque
 from functools import partial
-from typing import Any, NamedTuple, cast
-from weakref import WeakSet, WeakValueDictionary
+from typing import Any, NamedTuple
 
 from kmsbridge._decode import CODE, Answer, Phase, Refused, copied
 from kmsbridge._entra._azure_core import IDENTITY
@@ -24,7 +20,7 @@ from kmsbridge._entra._credentials import Source
 from kmsbridge._entra._errors import decoder
 from kmsbridge._entra._login import Given
 from kmsbridge._errors import Identity
-from kmsbridge._runtime import SingleFlight
+from kmsbridge._held import Held, Kept, Stores, abandon
 from kmsbridge._wire._request import time_left
 
 TYPE_CHECKING = False
@@ -40,18 +36,15 @@ REFRESH_BEFORE = 300
 TRY_AGAIN_AFTER = 30
 """Seconds between two tries to replace a token that is still good."""
 
-REFUSED = 16
-"""How many of the tokens that were refused last are known."""
-
 _Key = tuple[tuple[str, ...], str | None, str | None, bool]
 """Scopes, tenant, claims, and whether the token may be revoked before its time."""
 
 
-class _Held(NamedTuple):
+class Issued(NamedTuple):
+    """A token, and whom it is for."""
+
     token: AccessTokenInfo
     who: Identity
-    again: float
-    """When to fetch another, in seconds since 1970."""
 
     def __repr__(self) -> str:
         return "<a token, not shown>"
@@ -66,23 +59,19 @@ class Tokens:
 
     def __init__(self, identity: Login | Given) -> None:
         self._identity = identity
-        self._held: dict[_Key, _Held] = {}
+        self._held: Held[_Key, Issued] = Held(lambda issued: issued.token.token)
         self._source: Source | None = None
-        self._refused: deque[str] = deque(maxlen=REFUSED)
-        self._renew()
+        self._lock = threading.Lock()
 
-    def _renew(self) -> None:
-        self._flights: SingleFlight[_Key, _Held | None] = SingleFlight()
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's credential and locks alone."""
+        abandon(self._source, self._lock)
+        self._held.after_fork()
         self._lock = threading.Lock()
         if not isinstance(self._identity, Given):
             self._source = None
 
-    def after_fork(self) -> None:
-        """In a forked child: leave the parent's credential and locks alone."""
-        _ABANDONED.append((self._source, self._flights, self._lock))
-        self._renew()
-
-    async def get(self, runtime: Runtime, scopes: tuple[str, ...], options: TokenRequestOptions) -> _Held:
+    async def get(self, runtime: Runtime, scopes: tuple[str, ...], options: TokenRequestOptions) -> Issued:
         """A token, fetched by us or by who asked first.
 
         Raises:
@@ -91,100 +80,59 @@ class Tokens:
         key: _Key = (
             scopes, options.get("tenant_id") or None, options.get("claims") or None, bool(options.get("enable_cae")),
         )  # fmt: skip
-        make = partial(self._fetched, runtime, key)
-        while True:
-            held = self._held.get(key)
-            if held is not None and time.time() < held.again:
-                return held
-            try:
-                made = await self._flights.do(runtime, key, make, _left)
-            except TimeoutError:
-                break
-            if made is not None:
-                return made
-            if time_left() <= 0:
-                break
+        try:
+            return await self._held.get(runtime, key, partial(self._fetched, runtime, key), _left)
+        except TimeoutError:
+            pass
         late = TimeoutError("the time for the call was over before there was a token")
         raise Refused(Answer(phase=Phase.BEFORE_SEND, exception=late, door=IDENTITY))
 
-    async def _fetched(self, runtime: Runtime, key: _Key) -> _Held | None:
-        """A new token; None where our own time is over, which is nobody else's failure."""
+    async def _fetched(self, runtime: Runtime, key: _Key) -> Kept[Issued] | None:
         scopes, tenant, claims, revocable = key
         options = request_options(claims, tenant, revocable)
-        old = self._held.get(key)
-        if old is not None and time.time() < old.again:
-            return old  # somebody was faster than our look at what is held
+        old = self._held.kept.get(key)
         with self._lock:
             source = self._source = self._source or Source(self._identity)
         try:
             fetched = await source.fetch(runtime, scopes, options)
         except Refused:
-            if old is not None and old.token.expires_on - time.time() > TRY_AGAIN_AFTER:
-                kept = self._held[key] = old._replace(again=time.time() + TRY_AGAIN_AFTER)
-                return kept
+            if old is not None and old.value.token.expires_on - time.time() > TRY_AGAIN_AFTER:
+                return old._replace(again=time.time() + TRY_AGAIN_AFTER)
             if time_left() <= 0:
                 return None
             raise
         token = fetched.token
         again = float(token.refresh_on or math.inf)
-        held = _Held(token, _who(fetched), min(again, token.expires_on - REFRESH_BEFORE))
-        for each, kept in list(self._held.items()):  # claims come and go
-            if kept.token.expires_on <= time.time():
-                self._held.pop(each, None)
-        self._held[key] = held
+        made = Kept(Issued(token, _who(fetched)), min(again, token.expires_on - REFRESH_BEFORE))
+        for each, kept in list(self._held.kept.items()):  # claims come and go
+            if kept.value.token.expires_on <= time.time():
+                self._held.kept.pop(each, None)
         if claims is not None:  # what was asked for with claims replaces what was revoked for the lack of them
-            self._held[scopes, tenant, None, revocable] = held
-        _tell(held.who, fetched.earlier)
-        return held
+            self._held.kept[scopes, tenant, None, revocable] = made
+        _tell(made.value.who, fetched.earlier)
+        return made
 
     def refuse(self, authorization: str | None) -> None:
         """Note that the service does not take the token in this header."""
         if token := (authorization or "").partition(" ")[2]:
-            self._refused.append(token)
+            self._held.refuse(token)
 
     def renew(self) -> bool:
-        """Drop the refused tokens, and what would give them again; True if there was one.
+        """Drop the refused tokens, and what would give them again; True if there was one."""
+        return self._held.renew(self._dropped)
 
-        Of several refused at once, whoever comes first renews them all.
-        """
-        refused = tuple(self._refused)
-        for key, held in list(self._held.items()):
-            if held.token.token in refused:
-                self._held.pop(key, None)
-                with self._lock:
-                    if self._source is not None and self._source.renewable:
-                        self._source = None
-        return bool(refused)
+    def _dropped(self) -> None:
+        with self._lock:
+            if self._source is not None and self._source.renewable:
+                self._source = None
 
 
-_LOCK = threading.Lock()
-_BY_LOGIN: dict[Login, Tokens] = {}
-_BY_OBJECT: WeakValueDictionary[Given, Tokens] = WeakValueDictionary()
-_ALL: WeakSet[Tokens] = WeakSet()
-_ABANDONED: list[object] = []
-"""What belongs to the parent of this process: neither used nor closed here."""
+STORES: Stores[Login | Given, Tokens] = Stores(Tokens, Given)
 
 
 def tokens_of(identity: Login | Given) -> Tokens:
     """The tokens of an identity; of a credential that was given, as long as a driver uses it."""
-    known = cast("dict[Login | Given, Tokens]", _BY_OBJECT if isinstance(identity, Given) else _BY_LOGIN)
-    with _LOCK:
-        found = known.get(identity)
-        if found is None:
-            found = known[identity] = Tokens(identity)
-            _ALL.add(found)
-        return found
-
-
-def _after_fork() -> None:
-    global _LOCK  # noqa: PLW0603 - another thread may have held it
-    _LOCK = threading.Lock()
-    for tokens in list(_ALL):
-        tokens.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    return STORES.of(identity)
 
 
 # -- what is told of a token ------------------------------------------------------------

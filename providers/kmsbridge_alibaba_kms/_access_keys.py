@@ -9,16 +9,15 @@ thread; it makes its own connections, with its own time limits.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple, cast
-from weakref import WeakSet, WeakValueDictionary
+from typing import Any, NamedTuple
 
 from kmsbridge._decode import CODE, Answer, Phase, Refused, copied
 from kmsbridge._errors import Identity
-from kmsbridge._runtime import NotStarted, SingleFlight
+from kmsbridge._held import Held, Kept, Stores, abandon
+from kmsbridge._runtime import NotStarted
 from kmsbridge_alibaba_kms import _findings
 from kmsbridge_alibaba_kms._config import Given, Login
 from kmsbridge_alibaba_kms._logs import silenced
@@ -56,15 +55,14 @@ class AccessKeys:
 
     def __init__(self, identity: Login | Given) -> None:
         self._identity = identity
-        self._held: tuple[AccessKey, float] | None = None
+        self._held: Held[str, AccessKey] = Held(lambda key: key)
         self._source: Callable[[], AccessKey] | None = None
-        self._refused: AccessKey | None = None
-        self._flights: SingleFlight[str, AccessKey] = SingleFlight()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's credential and locks alone."""
-        _ABANDONED.append((self._source, self._flights))
-        self._source, self._flights = None, SingleFlight()
+        abandon(self._source)
+        self._source = None
+        self._held.after_fork()
 
     async def get(self, runtime: Runtime, call: Call) -> AccessKey:
         """An AccessKey, fetched by us or by who asked first.
@@ -72,32 +70,24 @@ class AccessKeys:
         Raises:
             Refused: None is to be had, or not in time.
         """
-        held = self._held
-        if held is None or time.monotonic() >= held[1]:
-            return await self._flown(runtime, call)
-        return held[0]
-
-    async def _flown(self, runtime: Runtime, call: Call) -> AccessKey:
+        if (kept := self._held.fresh("key")) is not None:
+            return kept.value
         try:
-            return await self._flights.do(runtime, "key", partial(self._fetched, runtime, call), call.time_left)
+            return await self._held.get(runtime, "key", partial(self._fetched, runtime, call), call.time_left)
         except TimeoutError:
             pass
         raise _none(TimeoutError("waiting for an AccessKey"))
 
-    async def _fetched(self, runtime: Runtime, call: Call) -> AccessKey:
-        held = self._held
-        if held is not None and time.monotonic() < held[1]:
-            return held[0]  # somebody was faster than our look at what is held
+    async def _fetched(self, runtime: Runtime, call: Call) -> Kept[AccessKey] | None:
         failure: Exception
         try:
             key = await runtime.in_thread(self._ask, call.time_left())
         except NotStarted:
-            raise
+            return None
         except Exception as error:
             failure = error
         else:
-            self._held = (key, time.monotonic() + ASK_EVERY)
-            return key
+            return Kept(key, time.time() + ASK_EVERY)
         raise _none(failure)
 
     def _ask(self) -> AccessKey:
@@ -106,16 +96,15 @@ class AccessKeys:
 
     def refuse(self, key: AccessKey) -> None:
         """Note that the service does not take this one."""
-        self._refused = key
+        self._held.refuse(key)
 
     def renew(self) -> bool:
         """Drop the refused one, and what would give it again; True if there was one."""
-        refused, held = self._refused, self._held
-        if refused is not None and held is not None and held[0] == refused:
-            self._held = None
-            if isinstance(self._identity, Login):
-                self._source = None
-        return refused is not None
+        return self._held.renew(self._dropped)
+
+    def _dropped(self) -> None:
+        if isinstance(self._identity, Login):
+            self._source = None
 
 
 def _none(failure: Exception) -> Refused:
@@ -123,34 +112,12 @@ def _none(failure: Exception) -> Refused:
     return Refused(Answer(phase=Phase.BEFORE_SEND, exception=failure, door=_findings.CREDENTIAL))
 
 
-_LOCK = threading.Lock()
-_BY_LOGIN: dict[Login, AccessKeys] = {}
-_BY_OBJECT: WeakValueDictionary[Given, AccessKeys] = WeakValueDictionary()
-_ALL: WeakSet[AccessKeys] = WeakSet()
-_ABANDONED: list[object] = []
-"""What belongs to the parent of this process: neither used nor closed here."""
+_STORES: Stores[Login | Given, AccessKeys] = Stores(AccessKeys, Given)
 
 
 def access_keys_of(identity: Login | Given) -> AccessKeys:
     """The AccessKeys of an identity; of a credential that was given, as long as a driver uses it."""
-    known = cast("dict[Login | Given, AccessKeys]", _BY_OBJECT if isinstance(identity, Given) else _BY_LOGIN)
-    with _LOCK:
-        found = known.get(identity)
-        if found is None:
-            found = known[identity] = AccessKeys(identity)
-            _ALL.add(found)
-        return found
-
-
-def _after_fork() -> None:
-    global _LOCK  # noqa: PLW0603 - another thread may have held it
-    _LOCK = threading.Lock()
-    for keys in list(_ALL):
-        keys.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    return _STORES.of(identity)
 
 
 # -- where they come from ---------------------------------------------------------------

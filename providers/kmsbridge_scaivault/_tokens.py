@@ -50,7 +50,7 @@ class Tokens:
 
     def __init__(self, identity: Token | Client) -> None:
         self._identity = identity
-        self._held: Held[str, Issued] = Held()
+        self._held: Held[str, Issued] = Held(lambda issued: issued.token)
         if isinstance(identity, Token):
             self.who = Identity(credential="token")
             self._held.kept["token"] = Kept(Issued(identity.token, math.inf), math.inf)
@@ -99,7 +99,7 @@ class Tokens:
     def refuse(self, issued: Issued) -> None:
         """Note that the service does not take this one."""
         if isinstance(self._identity, Client):
-            self._held.refuse(issued)
+            self._held.refuse(issued.token)
 
     def renew(self) -> bool:
         """Drop what was refused; True if another may be had."""
