@@ -17,10 +17,11 @@ try:
         try:
             bridge.keys.get(KEY)
         except kmsbridge.NotFoundError:
-            bridge.keys.create(KEY, "RSA_2048")  # a kind that every cloud has
+            bridge.keys.create(KEY, "RSA_2048")  # a kind that every cloud with keys has
         sealed = bridge.keys.seal(KEY, b"4111 1111", context={"tenant": "acme"})
-        card = bridge.keys.unseal(KEY, sealed, context={"tenant": "acme"})
-        print(f"sealed {len(card)} bytes in {len(sealed)} bytes")
+        print(len(bridge.keys.unseal(KEY, sealed, context={"tenant": "acme"})), "bytes sealed in", len(sealed))
+except kmsbridge.UnsupportedError as error:  # some backends keep secrets and have no keys
+    print(f"{error.message}: {error.remediation}")
 except kmsbridge.UnavailableError as error:  # the backend could not answer
     sys.exit(f"{error}\n-> try again in {error.retry_after or 10:g} s; applied: {error.outcome}")
 except kmsbridge.KMSError as error:  # whose it is, and what fixes it

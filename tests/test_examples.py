@@ -41,7 +41,7 @@ def test_the_example_makes_then_finds(tmp_path: Path) -> None:
     for verb in ("made", "found"):
         done = application("local:store.db", tmp_path)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == f"{verb} billing/db-password: 6 characters\nsealed 9 bytes in 419 bytes\n"
+        assert done.stdout == f"{verb} billing/db-password: 6 characters\n9 bytes sealed in 419\n"
 
 
 def test_the_example_takes_a_profile(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def _oldest(bridge: Bridge) -> str:
 
 
 def _deleted_and_purged(bridge: Bridge) -> bool:
-    bridge.secrets.delete(NAME)
+    if offers(bridge, "secrets.recover"):  # else it is still deleted
+        bridge.secrets.delete(NAME)
     bridge.secrets.purge(NAME)
     return NAME not in [info.name for info in bridge.secrets.deleted()]
 
@@ -151,7 +152,7 @@ MISTAKES = (
     Mistake("wrong version", Code.VERSION_NOT_FOUND, "secrets.get_version", _version),
     Mistake("disabled version", Code.DISABLED, "secrets.enabled", _disabled),
     Mistake("exists already", Code.ALREADY_EXISTS, "secrets.if_absent", _exists),
-    Mistake("deleted, recoverable", Code.DELETED_BUT_RECOVERABLE, "secrets.recover", _deleted),
+    Mistake("deleted, recoverable", Code.DELETED_BUT_RECOVERABLE, "secrets.delete", _deleted),
     Mistake("bad name", Code.INVALID_ARGUMENT, "secrets.get", lambda bridge, _: bridge.secrets.get("Demo//Password")),
     Mistake("too large", Code.PAYLOAD_TOO_LARGE, "secrets.set", _too_large),
     Mistake("no time", Code.TIMEOUT, "secrets.get", lambda bridge, _: bridge.secrets.get("demo/there", timeout=1e-9)),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from kmsbridge._broken_connections import BROKEN_CONNECTIONS
 from kmsbridge._decode import Decoder, Rule
 from kmsbridge._errors import Code, Fault, Outcome, RetryAction
-from kmsbridge_scaivault._findings import ITEM, TOKEN
+from kmsbridge_scaivault._findings import ITEM, TOKEN, VERSION
 from kmsbridge_scaivault._reading import PAGE, STRANGER, read
 
 TYPE_CHECKING = False
@@ -194,6 +194,7 @@ _STATUSES: tuple[Rule, ...] = (
          sentence="what answers at this address is not ScaiVault",
          remediation="Check the host, and whether a proxy answers in its place."),
     Rule(None, Code.EXPIRED, status=410, says=f"^(?!{STRANGER})"),
+    Rule(None, Code.VERSION_NOT_FOUND, door=VERSION, sentence="a version is a whole number here"),
     # one item of a batch read that failed in a way that is not known: nothing was changed
     Rule(None, Code.UNKNOWN, door=ITEM, outcome=_NOT_APPLIED),
 )

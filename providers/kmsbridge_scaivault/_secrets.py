@@ -9,10 +9,9 @@ from functools import partial
 from urllib.parse import urlencode
 
 from kmsbridge._decode import Answer, Refused
-from kmsbridge._errors import invalid
 from kmsbridge._model import Page, Secret, SecretInfo
 from kmsbridge_scaivault import _objects
-from kmsbridge_scaivault._findings import ITEM
+from kmsbridge_scaivault._findings import ITEM, VERSION
 from kmsbridge_scaivault._objects import Label, Malformed
 
 TYPE_CHECKING = False
@@ -45,12 +44,10 @@ class ScaiVaultSecrets:
 
     async def get_secret(self, call: Call, name: str, version: str | None) -> Secret:
         """One version with its value."""
-        query = ""
-        if version is not None:
-            if not _VERSION.fullmatch(version):
-                call.attempts -= 1  # nothing is sent
-                raise invalid("a version is a whole number here", "version", remediation="Pass on one that was given.")
-            query = f"?version={version}"
+        if version is not None and not _VERSION.fullmatch(version):
+            await self.get_secret(call, name, None)  # what is not there has no versions either
+            raise Refused(Answer(door=VERSION))
+        query = "" if version is None else f"?version={version}"
         read = partial(_objects.secret, asked=name, version=version)
         return await self._service.exchange(call, "GET", f"/secrets/{name}{query}", read)
 
