@@ -45,7 +45,7 @@ class RetryPolicy(NamedTuple):
     backoff: float = 0.1
     """Seconds: the longest first wait. The next is twice as long at most, and so on."""
     max_delay: float = 20.0
-    """Seconds: no wait of ours is longer. A server's own wish may be."""
+    """Seconds: doubling ends there. A server's own wish, or a second after throttling, is added."""
     repeat_unknown: bool = False
     """Whether to repeat what may have been applied already, such as a `set` whose answer was lost.
     It may append a second version."""

@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,23 @@ def test_the_page_of_retries_is_what_the_code_does() -> None:
     policy = kmsbridge.RetryPolicy()
     for name, default in policy._asdict().items():
         assert f"| `{name}` | {str(default).lower().removesuffix('.0')} |" in page
+
+
+NAMES = {
+    "Azure Key Vault": "azure_keyvault", "Azure Cosmos DB": "azure_cosmos", "Alibaba Cloud KMS": "alibaba_kms",
+    "ScaiVault": "scaivault", "local": "local",
+}  # fmt: skip
+
+
+def test_the_page_names_what_is_sent_once() -> None:
+    """For every provider there is."""
+    rows = re.findall(r"^\| ([\w ]+) \| ((?:`\w+\.\w+`(?:, )?)+|as Key Vault) \|$", PAGE.read_text(), re.MULTILINE)
+    told = {name: set(re.findall(r"`(.+?)`", operations)) for name, operations in rows if name in NAMES}
+    told["local"] = told["Azure Key Vault"]
+    providers = {path.name for path in (PAGE.parent.parent / "providers").glob("kmsbridge_*")}
+    assert {f"kmsbridge_{name}" for name in NAMES.values()} == providers
+    for name, provider in NAMES.items():
+        assert told[name] == import_module(f"kmsbridge_{provider}._driver")._NOT_REPEATABLE, name
 
 
 def test_the_programs_of_the_page_run() -> None:
