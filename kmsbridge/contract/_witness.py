@@ -42,6 +42,7 @@ class Canary:
         # a Base64 text of something longer holds the token in one of three alignments
         aligned = [b64encode(b"\0" * shift + raw).decode() for shift in range(3)]
         inner = [text[skip:].rstrip("=")[:-1] for text, skip in zip(aligned, (0, 2, 3), strict=True)]
+        self._in_any_case, self._as_it_is = (self.token, raw.hex()), inner
         self._forms = re.compile("|".join((f"(?i:{self.token}|{raw.hex()})", *inner)))
 
     def text(self, note: str = "") -> str:
@@ -58,7 +59,11 @@ class Canary:
 
     def find(self, text: str) -> str | None:
         """The surroundings of the token in a text, without the token; None where it is not there."""
-        if (found := self._forms.search(text)) is None:
+        lowered = text.lower()  # to look for words is faster than to search by a pattern
+        if not any(form in lowered for form in self._in_any_case) and not any(form in text for form in self._as_it_is):
+            return None
+        found = self._forms.search(text)
+        if found is None:
             return None
         around = text[max(0, found.start() - _SHOWN) : found.end() + _SHOWN]
         return " ".join(self._forms.sub("<the value>", around).split())
@@ -166,13 +171,13 @@ def _all_records(records: list[logging.LogRecord]) -> Iterator[None]:
     logging.setLogRecordFactory(keep)
     logging.disable(logging.NOTSET)
     for logger in known:
-        logger.setLevel(logging.DEBUG)
-        logger.disabled = False
+        logger.level, logger.disabled = logging.DEBUG, False
+    logging.root.setLevel(logging.DEBUG)  # which forgets what loggers remember of levels: once, and not for each
     try:
         yield
     finally:
         logging.setLogRecordFactory(factory)
         logging.disable(off)
         for logger, level, disabled in levels:
-            logger.setLevel(level)
-            logger.disabled = disabled
+            logger.level, logger.disabled = level, disabled
+        logging.root.setLevel(logging.root.level)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kmsbridge._decode import Answer, Refused
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from kmsbridge._call import Call
     from kmsbridge_alibaba_kms._region import Region
 
+KEPT = 60.0
+"""Seconds for which what is known of a key is used without a look."""
 PAGE = 20
 """Aliases on one page of a listing: each key on it is looked at."""
 _ALIAS_TAG = "kmsbridge-alias"
@@ -74,6 +77,7 @@ class KmsKeys:
 
     def __init__(self, region: Region | None) -> None:
         self._door_or_none = region
+        self._known: dict[str, tuple[Metadata, float]] = {}
 
     @property
     def _region(self) -> Region:
@@ -102,7 +106,8 @@ class KmsKeys:
             refused = error
         else:
             call.applied = False
-            return await self._key(call, name, made, tags)
+            self._keep(name, made)
+            return _key(name, made, tags)
         # A half-made key that two have found is pending deletion when one of them has given it up.
         if _code(refused) in (Code.ALREADY_EXISTS, Code.PENDING_DELETION):
             there = await self._described(call, name)
@@ -144,7 +149,7 @@ class KmsKeys:
             if (found.spec, found.encrypts, found.state) != (spec, _NATIVE[spec][1] == _CRYPT, "Enabled"):
                 continue
             if _shown(await self._all_tags(call, found)) == dict(tags):
-                return found
+                return found._replace(version=await self._latest(call, found))
         return None
 
     async def _make(self, call: Call, name: str, spec: KeySpec, tags: Mapping[str, str]) -> Metadata:
@@ -155,7 +160,8 @@ class KmsKeys:
             "Tags": _written_tags({_ALIAS_TAG: name, _CALL_TAG: call.token(), **tags}),
             "DKMSInstanceId": self._region.instance,
         }
-        return await self._region.exchange(call, "CreateKey", request, _metadata)
+        made = await self._region.exchange(call, "CreateKey", request, _metadata)
+        return made if made.version is not None else made._replace(version=await self._latest(call, made))
 
     async def _abandon(self, call: Call, made: Metadata) -> None:
         """Another has got the name: ours is deleted, in as few days as there can be."""
@@ -268,6 +274,10 @@ class KmsKeys:
         if found.pending:
             raise Refused(Answer(door=_findings.PENDING))
         return found
+
+    def _keep(self, name: str, known: Metadata) -> None:
+        """For those who use the key next."""
+        self._known[name] = (known, monotonic() + KEPT)
 
     async def _key(self, call: Call, name: str, found: Metadata, tags: Mapping[str, str] | None = None) -> Key:
         shown = _shown(await self._all_tags(call, found)) if tags is None else dict(tags)

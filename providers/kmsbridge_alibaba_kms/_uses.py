@@ -34,8 +34,6 @@ T = TypeVar("T")
 
 PROVIDER = "alibaba-kms"
 OAEP = "RSA-OAEP-256"
-KEPT = 60.0
-"""Seconds for which what is known of a key is used without a look."""
 _KEY_BYTES = 32
 _STALE = (
     Code.NOT_FOUND, Code.VERSION_NOT_FOUND, Code.UNSUPPORTED, Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE
@@ -60,7 +58,6 @@ class KmsKeyUses(KmsKeys):
     def __init__(self, region: Region | None, door: Cryptography) -> None:
         super().__init__(region)
         self._does = door
-        self._known: dict[str, tuple[Metadata, float]] = {}
 
     async def sign_digest(
         self, call: Call, name: str, version: str | None, algorithm: SignatureAlgorithm, digest: bytes
@@ -235,7 +232,7 @@ class KmsKeyUses(KmsKeys):
             if known.spec is not KeySpec.AES_256:
                 known = known._replace(version=await self._latest(call, known))
         if not known.pending:
-            self._known[name] = (known, monotonic() + KEPT)
+            self._keep(name, known)
         return known
 
     async def _by_public_key(self, call: Call, name: str) -> Metadata:
