@@ -8,6 +8,7 @@ import ssl
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ OPERATIONS = (
     Operation("PutThing", "PUT", "/things/{name}"),
     Operation("Token", "POST", "/token", auxiliary=True),
 )
+FILES = (Operation("GetLog", "GET", "/files/{path*}/log"), Operation("GetFile", "GET", "/files/{path*}"))
 
 
 @dataclass(frozen=True)
@@ -118,13 +120,16 @@ def applied(emulator: Emulator) -> int:
         ("PUT", "/things/a/7", None, None),
         ("DELETE", "/things/a", None, None),
         ("GET", "/things/a/7/8", None, None),
+        ("GET", "/files/a/b/log", "GetLog", {"path": "a/b"}),
+        ("GET", "/files/a//b/", "GetFile", {"path": "a//b/"}),
+        ("GET", "/files/", None, None),
     ],
 )
 def test_the_first_row_that_fits_names_the_operation(
     method: str, path: str, name: str | None, params: dict[str, str] | None
 ) -> None:
-    """Method and path decide; a segment may be empty, the last may be missing, case does not matter."""
-    found = Router(OPERATIONS).match(method, path)
+    """Method and path decide; a segment may be empty, the last may be missing or many, case does not matter."""
+    found = Router((*OPERATIONS, *FILES)).match(method, path)
     told = (None, None) if found is None else (found[0].name, found[1])
     assert told == (name, params)
 
@@ -498,6 +503,7 @@ def test_an_emulator_is_found_by_its_scheme() -> None:
         (["azure-keyvault", "--host", "0.0.0.0"], 2, "not loopback"),  # noqa: S104
         (["azure-keyvault", "--port", "65536"], 2, "65536"),
         ([], 2, "BACKEND"),
+        (["azure-keyvault", "--all"], 2, "or give --all"),
     ],
 )
 def test_a_wrong_command_says_why(
@@ -508,6 +514,15 @@ def test_a_wrong_command_says_why(
     problem, advice = capsys.readouterr().err.splitlines()
     assert says in problem
     assert advice == "-> See: kmsbridge emulate --help"
+
+
+def test_all_are_those_that_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`kmsbridge emulate --all` serves every backend that has an emulator, and tries no other."""
+    served: list[str] = []
+    monkeypatch.setattr("kmsbridge.emulation.serve", lambda names, **_: served.extend(names))
+    assert run(["emulate", "--all"]) == 0
+    folders = (Path(__file__).parent.parent / "providers").glob("kmsbridge_*/emulator/__init__.py")
+    assert served == sorted(path.parts[-3].removeprefix("kmsbridge_").replace("_", "-") for path in folders)
 
 
 def test_the_command_without_the_extra(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

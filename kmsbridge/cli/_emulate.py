@@ -9,6 +9,7 @@ import click
 
 from kmsbridge import UnsupportedError
 from kmsbridge._errors import invalid
+from kmsbridge._registry import schemes
 from kmsbridge.cli._help import Command
 from kmsbridge.cli._options import Chosen, json_option
 from kmsbridge.cli._output import say
@@ -16,9 +17,11 @@ from kmsbridge.cli._output import say
 
 @click.command(
     cls=Command,
-    epilog="kmsbridge emulate azure-keyvault\nkmsbridge emulate azure-keyvault --port 8443 --ca-file ca.pem",
+    epilog="kmsbridge emulate azure-keyvault\nkmsbridge emulate azure-keyvault --port 8443 --ca-file ca.pem\n"
+    "kmsbridge emulate --all",
 )
-@click.argument("backends", nargs=-1, required=True, metavar="BACKEND...")
+@click.argument("backends", nargs=-1, metavar="[BACKEND]...")
+@click.option("--all", "everything", is_flag=True, help="Every backend that has an emulator.")
 @click.option("--host", default="localhost", show_default=True, help="Where to listen.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the first; 0 takes a free one.")
 @click.option("--ca-file", type=click.Path(dir_okay=False), help="Where to write the certificate clients must trust.")
@@ -26,7 +29,8 @@ from kmsbridge.cli._output import say
 @json_option
 @click.pass_context
 def emulate(
-    context: click.Context, *, backends: tuple[str, ...], host: str, port: int, ca_file: str | None, expose: bool
+    context: click.Context, *, backends: tuple[str, ...], everything: bool, host: str, port: int,
+    ca_file: str | None, expose: bool,
 ) -> None:
     """Serve BACKEND on this machine until Ctrl-C, with the wire of the real one.
 
@@ -34,11 +38,15 @@ def emulate(
     the token with which failures, the clock and settings are controlled; with --json, one line
     for each BACKEND, for programs.
     """
+    if everything == bool(backends):
+        raise click.UsageError("Name one BACKEND or more, or give --all.")
     try:
-        from kmsbridge.emulation import serve
+        from kmsbridge.emulation import has_emulator, serve
     except ModuleNotFoundError as error:
         missing = error.name
     else:
+        if everything:
+            backends = tuple(filter(has_emulator, schemes()))
         try:
             serve(
                 backends, host=host, port=port, expose=expose, ca_file=ca_file,

@@ -26,7 +26,7 @@ from kmsbridge.emulation._failures import Answer, Close, Cut, Delay, Drip, Failu
 from kmsbridge.emulation._message import Request, Response
 from kmsbridge.emulation._recorder import Recorder, Seen
 from kmsbridge.emulation._routing import Operation, Router
-from kmsbridge.emulation._serve import backend_named, serve
+from kmsbridge.emulation._serve import backend_named, has_emulator, serve
 
 __all__ = [
     "Answer",
@@ -49,5 +49,6 @@ __all__ = [
     "Router",
     "Seen",
     "backend_named",
+    "has_emulator",
     "serve",
 ]

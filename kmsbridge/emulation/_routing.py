@@ -18,7 +18,8 @@ class Operation:
     """As the vendor's reference calls it."""
     method: str
     path: str
-    """A template: ``/secrets/{name}/{version?}``. A segment in braces may be empty, one with ``?`` may be missing."""
+    """A template: ``/secrets/{name}/{version?}``. A segment in braces may be empty, one with ``?`` may be missing,
+    and one with ``*`` is as many segments as there are."""
     since: str = ""
     """The first version of the API that has it; empty for all."""
     auxiliary: bool = False
@@ -44,6 +45,8 @@ def _pattern(template: str) -> re.Pattern[str]:
     for segment in template.strip("/").split("/"):
         if segment.endswith("?}"):
             pattern += f"(?:/(?P<{segment[1:-2]}>[^/]*))?"
+        elif segment.endswith("*}"):
+            pattern += f"/(?P<{segment[1:-2]}>.+)"
         elif segment.startswith("{"):
             pattern += f"/(?P<{segment[1:-1]}>[^/]*)"
         else:

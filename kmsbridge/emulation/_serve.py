@@ -9,6 +9,7 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from importlib import import_module
+from importlib.util import find_spec
 from shlex import quote
 from typing import Any, cast
 
@@ -21,23 +22,34 @@ if TYPE_CHECKING:
     from kmsbridge.emulation._backend import Backend
 
 
+def has_emulator(name: str) -> bool:
+    """Whether the provider of that scheme is installed, and has an emulator. What it needs is not looked at."""
+    try:
+        return find_spec(_module(name)) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+
+
 def backend_named(name: str) -> Backend[Any]:
     """A new backend by its provider's scheme, from ``kmsbridge_<scheme>.emulator``.
 
     Raises:
         ValueError: That provider is not installed, or has no emulator.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise ValueError(f"{name!r} is no name of an emulator")
-    package = f"kmsbridge_{name.replace('-', '_')}"
-    module = f"{package}.emulator"
+    module = _module(name)
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
-        if error.name not in (package, module):
+        if error.name not in (module, module.partition(".")[0]):
             raise
         raise ValueError(f"there is no emulator {name!r}") from None
     return cast("Backend[Any]", found.backend())
+
+
+def _module(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise ValueError(f"{name!r} is no name of an emulator")
+    return f"kmsbridge_{name.replace('-', '_')}.emulator"
 
 
 def serve(

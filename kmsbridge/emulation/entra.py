@@ -6,7 +6,6 @@ its list of error codes at learn.microsoft.com/entra/identity-platform/reference
 
 from __future__ import annotations
 
-import base64
 import hmac
 import json
 import re
@@ -21,6 +20,7 @@ from urllib.parse import parse_qs
 from kmsbridge.emulation._backend import Documented
 from kmsbridge.emulation._message import Response
 from kmsbridge.emulation._routing import Operation
+from kmsbridge.emulation.jwt import Signer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Entra:
     """Issues tokens, and reads them again."""
 
     def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+        self._signer = Signer()
 
     def apply(self, request: Request, address: str) -> Response:
         """Answer one of `OPERATIONS`; `address` is the emulator's own."""
@@ -187,17 +187,11 @@ class Entra:
         }
         if (claim := _claimed(claims)) is not None:
             told["claim"] = claim
-        parts = f"{_encode({'typ': 'JWT', 'alg': 'HS256'})}.{_encode(told)}"
-        return f"{parts}.{self._signature(parts)}"
+        return self._signer.sign(told)
 
     def read(self, token: str) -> dict[str, Any] | None:
         """What a token says; None if it was not issued here."""
-        parts, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(parts).encode()):
-            return None
-        encoded = parts.partition(".")[2]
-        told: dict[str, Any] = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-        return told
+        return self._signer.read(token)
 
     def refuse(self, name: str, request: Request) -> Response:
         """The AADSTS error of that name."""
@@ -221,9 +215,6 @@ class Entra:
         }
         return Response.json(body, status=refusal.status, headers={"x-ms-request-id": trace})
 
-    def _signature(self, parts: str) -> str:
-        return base64.urlsafe_b64encode(hmac.digest(self._key, parts.encode(), "sha256")).decode().rstrip("=")
-
 
 def _claimed(claims: str | None) -> str | None:
     """The number that a claims challenge asked for, if the request for the token repeats it."""
@@ -231,7 +222,3 @@ def _claimed(claims: str | None) -> str | None:
         return str(json.loads(claims or "")["access_token"]["nbf"]["value"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _encode(value: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
