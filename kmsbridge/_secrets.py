@@ -94,7 +94,8 @@ class SecretOperations(Operations[SecretAbilities]):
         return self._about_item(self._calls.item_error(item, call), name)
 
     def _about_item(self, error: KMSError, name: str) -> KMSError:
-        error.resource = Resource(self._what, name)
+        """The same error as a `get` of this name alone would have."""
+        error.operation, error.resource = "secrets.get", Resource(self._what, name)
         return error
 
     async def set(

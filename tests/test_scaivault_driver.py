@@ -287,7 +287,7 @@ def test_many_are_read_by_one_request(service: Service, bridge: Bridge) -> None:
     }  # fmt: skip
     denied = errors["n7"]
     assert (denied.provider, denied.operation, denied.provider_codes) == (
-        "scaivault", "secrets.get_many", ("access_denied",),
+        "scaivault", "secrets.get", ("access_denied",),
     )  # fmt: skip
     assert (str(denied.resource), denied.request_ids) == ("secret 'n7'", {"x-request-id": "req_1"})
     assert denied.http_status is None

@@ -127,7 +127,8 @@ async def _exchanged(client: Client, runtime: Runtime, wire: Wire | AsyncWire, c
     else:
         if (kept := _issued(answer, asked)) is not None:
             return kept
-    raise Refused(answer._replace(phase=Phase.BEFORE_SEND, door=TOKEN))
+    broken = answer.exception is not None and answer.status is not None and answer.status < 300
+    raise Refused(answer._replace(phase=Phase.BEFORE_SEND, door=None if broken else TOKEN))
 
 
 def _issued(answer: Answer, asked: float) -> Kept[Issued] | None:

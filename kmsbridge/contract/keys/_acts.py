@@ -108,8 +108,8 @@ class KeyCases(Contract):
 
     @classmethod
     def kind(cls) -> KeySpec:
-        """A cheap kind, for cases in which it does not matter."""
-        return (cls.users() or cls.kinds())[0]
+        """A cheap kind, for cases in which it does not matter; any where there is none."""
+        return (cls.users() or cls.kinds() or list(KeySpec))[0]
 
     @classmethod
     def uses(cls, spec: KeySpec | str) -> list[str]:
