@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from contract_tests import alibaba_emulator, cosmos_emulator, keyvault_emulator, scaivault_emulator
+from contract_tests import alibaba_emulator, cosmos_emulator, keyvault_emulator
 from kmsbridge import Code, KMSError, NotFoundError, Outcome, RetryAction, RetryPolicy, connect, connect_async
-from kmsbridge._registry import DRIVERS
 from kmsbridge._retry import TOKENS, budget_of
 from kmsbridge._runtime import AsyncioRuntime, BlockingRuntime
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Drip, Emulator, Garbage, Hang, Reset
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
-from kmsbridge_scaivault.emulator import ScaiVault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -130,10 +128,6 @@ SERVICES: Mapping[str, Service] = {
     "azure-cosmos": Service(
         cosmos_emulator.emptied, cosmos_emulator.url, lambda: None, "GetDocument",
         dict.fromkeys(("first set", "set", "delete"), ("ExecuteBatch", ALWAYS)),
-    ),
-    "scaivault": Service(
-        scaivault_emulator.emptied, scaivault_emulator.url, lambda: ScaiVault.token, "ReadSecret",
-        {"first set": ("WriteSecret", PROVED), "set": ("WriteSecret", PROVED), "delete": ("DeleteSecret", NEVER)},
     ),
 }  # fmt: skip
 
@@ -325,7 +319,6 @@ async def test_what_was_never_sent_was_not_applied(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, mode: str, why: str
 ) -> None:
     """There is no connection: one of our errors, at the deadline at the latest, and no doubt."""
-    DRIVERS.close_process()  # nor one that another test has left
     nowhere = wire.service.url()
     failure = UNREACHABLE[why]
     if failure is not None:

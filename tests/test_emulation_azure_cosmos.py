@@ -691,6 +691,8 @@ def test_pages_go_on_where_they_ended(account: Account) -> None:
     feed = account(f"GET {DOCS}", x_ms_max_item_count="2")
     assert [each["id"] for each in feed.body["Documents"]] == ["i1", "i3"]
     assert account(f"GET {DOCS}", key="other").body["Documents"] == []
+    account.service.configure(items_per_page=1)
+    assert account(f"GET {DOCS}", x_ms_max_item_count="2").body["_count"] == 1
     assert account.query("SELECT * FROM c", x_ms_continuation="garbage").status == 400
     assert account(f"GET {DOCS}", a_im="Incremental feed").status == 400
 

@@ -12,7 +12,7 @@ from azure.cosmos.aio import CosmosClient as AsyncCosmosClient
 from kmsbridge._decode import Answer, Phase, Refused, request_ids
 from kmsbridge._entra._credentials import SILENT
 from kmsbridge._entra._tokens import tokens_of
-from kmsbridge._runtime import BlockingRuntime
+from kmsbridge._runtime import BlockingRuntime, SingleFlight
 from kmsbridge._wire import open_wire, within
 from kmsbridge_azure_cosmos import _findings
 from kmsbridge_azure_cosmos._config import AccountKey
@@ -62,7 +62,8 @@ class Account:
         self._asking: ScopedAsking | AsyncScopedAsking | None = None
         self._client: Any = None
         self._container: Any = None
-        self._opening = runtime.lock()
+        self._reading_again = False
+        self._flights: SingleFlight[str, Any] = SingleFlight()
 
     async def exchange(self, call: Call, ask: Callable[[Any], Awaitable[T] | T]) -> T:
         """Ask the container one thing.
@@ -86,16 +87,62 @@ class Account:
             call: Whose time it takes.
             create: False only looks, whatever the settings say.
         """
-        if self._container is None:
-            async with self._opening:
-                if self._container is None:
-                    self._container = await self._opened(call, create=create and self._settings.create)
-        return self._container
+        if (found := self._container) is None:
+            asked = create and self._settings.create
+            found = await self._once(call, f"opened, {asked}", lambda: self._opened(call, create=asked))
+        if self._reading_again:
+            await self._once(call, "account", lambda: self._account_again(call))
+        return found
 
-    async def _opened(self, call: Call, *, create: bool) -> Any:
+    async def _once(self, call: Call, what: str, make: Callable[[], Awaitable[object]]) -> Any:
+        """What many need at once, made by one of them, each within its own time.
+
+        Raises:
+            Refused: It is not to be had, or not in time.
+        """
+        ours: list[Refused] = []
+
+        async def made() -> object:
+            try:
+                return await make()
+            except Refused as refused:
+                try:
+                    call.time_left()
+                except TimeoutError:  # our own time is over, which is nobody else's failure
+                    ours.append(refused)
+                    return None
+                raise
+
+        try:
+            while (found := await self._flights.do(self.runtime, what, made, call.time_left)) is None:
+                if ours:
+                    raise ours[0]
+                call.time_left()
+        except TimeoutError as error:
+            late = error
+        else:
+            return found
+        raise Refused(Answer(phase=Phase.BEFORE_SEND, exception=late))
+
+    async def _account_again(self, call: Call) -> bool:
+        """Read the account, and with it the region that writes; a client does when it is made."""
+        if self._reading_again:
+            client = await self._connected(call)
+            self._reading_again = False
+            await self.runtime.settle(_close(client))
+        return True
+
+    async def _connected(self, call: Call) -> Any:
         client = await self._asked(call, self._new_client)
         if not isinstance(self.runtime, BlockingRuntime):
             await self._asked(call, client.__aenter__)
+        return client
+
+    async def _opened(self, call: Call, *, create: bool) -> Any:
+        if self._container is not None:
+            return self._container
+        client = await self._connected(call)
+        self._reading_again = False
         old, self._client = self._client, client
         if old is not None:
             await self.runtime.settle(_close(old))
@@ -105,12 +152,14 @@ class Account:
         except Refused as caught:
             refused = caught
         else:
+            self._container = container
             return container
         in_progress = sub_status_of(refused.answer.all("x-ms-substatus")) == 1013
         if not create or in_progress or refused.answer.door != _findings.CONTAINER:
             raise refused
         await self._create(call, client)
         await self._asked(call, container.read)
+        self._container = container
         return container
 
     async def _create(self, call: Call, client: Any) -> None:
@@ -167,7 +216,7 @@ class Account:
         if self.tokens is None:
             assert isinstance(self._settings.identity, AccountKey)
             return self._settings.identity.key
-        self._asking = asking(self.tokens)
+        self._asking = self._asking or asking(self.tokens)
         return self._asking
 
     async def _asked(self, call: Call, ask: Callable[[], Any]) -> Any:
@@ -204,10 +253,12 @@ class Account:
         """Forget the client, which keeps a token of its own."""
         self._container = None
 
-    def look_again(self) -> None:
-        """Forget the client, so that account and container are read again, and with them the region that writes."""
+    def look_again(self, *, container: bool) -> None:
+        """Let the account be read again, and with it the region that writes; and the container, where it may be new."""
         self._regions.again = True
-        self._container = None
+        self._reading_again = True
+        if container:
+            self._container = None
 
     async def close(self) -> None:
         """Close the connections; the tokens are the process's."""

@@ -67,6 +67,22 @@ def document(node: object, name: str) -> Document:
     return Document(node, etag)
 
 
+def done(told: object, count: int) -> None:
+    """Check that a batch says of each member that it was carried out."""
+    if not isinstance(told, list) or len(told) != count:
+        raise Malformed  # not all are spoken of
+    for member in told:
+        if not isinstance(member, dict) or not 200 <= number(member, "statusCode") < 300:
+            raise Malformed  # no success
+
+
+def rows(found: list[Any]) -> list[dict[str, Any]]:
+    """What a query has found, which must be documents."""
+    if not all(isinstance(each, dict) and isinstance(each.get("id"), str) for each in found):
+        raise Malformed  # no documents
+    return found
+
+
 def version_id(version: str) -> str | None:
     """The id of the document of a version; None for what is no version."""
     return f"v-{version}" if _ID.fullmatch(version) else None

@@ -186,7 +186,7 @@ class CosmosDriver(Store):
         theirs = error.code is Code.VERSION_CONFLICT and error.sub_status != _MADE_ANEW
         if theirs:
             return False
-        self._account.look_again()
+        self._account.look_again(container=error.http_status != 403)
         return True
 
     async def poll(self, error: KMSError, call: Call) -> bool:

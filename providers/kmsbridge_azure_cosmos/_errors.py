@@ -69,6 +69,7 @@ _BAD = (
     (r"request size is too large", Rule(None, Code.PAYLOAD_TOO_LARGE)),
     (r"compositions of aggregates|is not supported\b|cross partition query .{0,80}cannot be",
      Rule(None, Code.UNSUPPORTED)),
+    (r"\bSC[12]\d{3}\b", Rule(None, Code.INVALID_ARGUMENT)),
 )
 _CAPACITY = Rule(None, Code.SERVICE_UNAVAILABLE, sentence="the region has no capacity left at the moment")
 _ELSEWHERE = (

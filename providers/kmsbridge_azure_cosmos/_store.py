@@ -86,9 +86,10 @@ class Store:
         await self._batch(call, name, [("delete", (HEAD,))])
 
     async def _batch(self, call: Call, name: str, operations: list[tuple[Any, ...]]) -> None:
-        await self._account.exchange(
+        told = await self._account.exchange(
             call, lambda container: container.execute_item_batch(operations, partition_key=name)
         )
+        await self.told(call, lambda found: documents.done(found, len(operations)), told)
 
     # -- one document -------------------------------------------------------------------
 
@@ -172,7 +173,8 @@ class Store:
             after = None if heard.planned or heard.last is None else heard.last.header("x-ms-continuation")
             return found, after or None
 
-        return await self._account.page(call, first)
+        found, after = await self._account.page(call, first)
+        return await self.told(call, documents.rows, found), after
 
 
 def finding(door: str) -> Refused:

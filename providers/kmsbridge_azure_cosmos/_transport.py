@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from kmsbridge._wire._loop import AsyncWire
 
 
+_LOOPBACK = ("localhost", "127.0.0.1")
+
+
 class Heard:
     """What the transport has heard during one thing that was asked."""
 
@@ -76,6 +79,8 @@ class Regions:
                 self.again = False
             if (spoken := speaking(answer)) is not answer:
                 raise Refused(spoken)
+            if status != 200 and request.method == "GET":  # a document is in the answer, or there is none
+                raise Refused(answer)
             return
         sub_status = sub_status_of(answer.all("x-ms-substatus"))
         if status == 400 and sub_status == 1004:  # the SDK makes a query plan of its own, and asks again
@@ -107,7 +112,7 @@ class Regions:
         here, there = urlsplit(self._url), urlsplit(named)
         account, _, suffix = (here.hostname or "").partition(".")
         host = there.hostname or ""
-        local = here.hostname in ("localhost", "127.0.0.1") and host in ("localhost", "127.0.0.1")
+        local = here.hostname in _LOOPBACK and (host in _LOOPBACK or host.endswith(".localhost"))  # RFC 6761
         regional = re.fullmatch(rf"{re.escape(account)}(?:-[a-z0-9]+)?\.{re.escape(suffix)}", host) is not None
         if there.scheme != "https" or "@" in there.netloc or not (local or regional):
             raise ValueError("the account names an address that is not its own")

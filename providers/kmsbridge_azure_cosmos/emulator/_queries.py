@@ -71,6 +71,7 @@ def _page(call: Call, container: Container, of: Callable[[dict[str, Any]], list[
         turn += 1
     asked = call.header("x-ms-max-item-count") or "-1"
     size = int(asked) if re.fullmatch(r"[1-9][0-9]{0,8}", asked) else PAGE
+    size = min(size, call.settings.items_per_page or size)
     alive = [item for item in container.alive(call.now) if item.number > last]
     matching = (item for item in alive if key is None or container.key_of(item.body) == key)
     found: list[Any] = []

@@ -32,6 +32,8 @@ class Settings:
     """Whether writes end as 408, as they are documented to, while the key is not usable."""
     creation_seconds: int = 0
     """How long a new container answers 404/1013, by the emulator's clock."""
+    items_per_page: int = 0
+    """The most that a page holds, however many are asked for; 0 is no limit."""
     request_units_per_second: int = 0
     """More are throttled (429/3200); 0 is no limit."""
     firewall: bool = False
