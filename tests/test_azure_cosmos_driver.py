@@ -1,4 +1,4 @@
-"""The driver of Azure Cosmos DB, where the wire would be in the way: one attempt a request, regions, writers, queries."""
+"""The driver of Azure Cosmos DB where the wire would be in the way: attempts, regions, writers, queries."""
 
 from __future__ import annotations
 
