@@ -526,6 +526,8 @@ def test_a_patch_may_have_a_condition(account: Account) -> None:
     change = {"operations": [{"op": "incr", "path": "/n", "value": 1}], "condition": "from c where c.n = 1"}
     assert account(f"PATCH {DOCS}/a", change, key="x").status == 200
     assert account(f"PATCH {DOCS}/a", change, key="x").pair == (412, "1110")
+    assert account(f"PATCH {DOCS}/a", change["operations"], key="x").body["n"] == 3
+    assert account(f"PATCH {DOCS}/a", 5, key="x").status == 400
     assert account(f"PATCH {DOCS}/a", {**change, "condition": "no SQL"}, key="x").status == 400
 
 

@@ -64,6 +64,8 @@ class Partition:
         """Change parts of an item, if a condition holds."""
         old = self._found(id_)
         _check(old, match)
+        if isinstance(change, list):  # as the JavaScript SDK writes it
+            change = {"operations": change}
         if not isinstance(change, dict):
             raise Refused("400/InvalidJson")
         if (condition := change.get("condition")) is not None and not holds(condition, old.shown()):
