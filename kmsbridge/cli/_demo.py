@@ -16,7 +16,7 @@ import click
 
 from kmsbridge import Code, KMSError, UnsupportedError
 from kmsbridge._config import FILE_VARIABLE, PROFILE_VARIABLE
-from kmsbridge.cli._demo_cases import MISTAKES, SECONDS, STEPS, offers
+from kmsbridge.cli._demo_cases import INCIDENTS, MISTAKES, NAME, SECONDS, STEPS, offers
 from kmsbridge.cli._help import Command
 from kmsbridge.cli._options import Chosen, connect, json_option
 from kmsbridge.cli._output import note, say, say_json, table
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kmsbridge import Bridge
-    from kmsbridge.cli._demo_cases import Step
+    from kmsbridge.cli._demo_cases import Incident, Step
+    from kmsbridge.emulation import Emulator
 
 APPLICATION = Path(__file__).with_name("demo_app.py")
 """The same file as ``examples/app.py``."""
@@ -50,20 +51,23 @@ class Result(NamedTuple):
 def demo(context: click.Context) -> None:
     """Run one application on every installed backend.
 
-    Then the same mistakes are made on each, to show that their errors are the same. Clouds are
-    their emulators, for as long as this takes. Works in a temporary folder, touches nothing else
-    and asks nothing. The exit status is 1 if anything did not behave.
+    Then the same mistakes are made on each, to show that their errors are the same, and what only
+    befalls one of them is decoded. Clouds are their emulators, for as long as this takes. Works in a
+    temporary folder, touches nothing else and asks nothing. The exit status is 1 if anything did not
+    behave.
     """
     from tempfile import TemporaryDirectory
 
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="kmsbridge-demo-"))
-        targets, idle = _targets(folder, stack)
+        emulators: dict[str, Emulator] = {}
+        targets, idle = _targets(folder, stack, emulators)
         with _configured(folder, targets):
             worked = [result for profile in targets for result in _work(profile)]
             failed = [result for profile in targets for result in _err(profile)]
+            befell = [_befall(each, emulators[each.backend]) for each in INCIDENTS if each.backend in targets]
         _close_drivers()
-    good = bool(targets) and all(result.good for result in worked + failed)
+    good = bool(targets) and all(result.good for result in worked + failed + befell)
     if context.ensure_object(Chosen).json:
         say_json({
             "ok": good,
@@ -71,9 +75,10 @@ def demo(context: click.Context) -> None:
             "not_run": idle,
             "worked": [_record(result) for result in worked],
             "mistakes": [_record(result) for result in failed],
+            "incidents": [_record(result) for result in befell],
         })
     else:
-        _print(list(targets), worked, failed)
+        _print(list(targets), worked, failed, befell)
         for scheme in idle:
             say(f"{scheme} is installed, and has nothing to run against here.")
     if not good:
@@ -84,7 +89,7 @@ def demo(context: click.Context) -> None:
 # -- where to ---------------------------------------------------------------------------
 
 
-def _targets(folder: str, stack: ExitStack) -> tuple[dict[str, str], list[str]]:
+def _targets(folder: str, stack: ExitStack, emulators: dict[str, Emulator]) -> tuple[dict[str, str], list[str]]:
     """The profiles to run on, as name and URL; and the schemes that have none.
 
     A cloud is its emulator. It has none where its SDK is not installed, or what emulators need.
@@ -96,15 +101,15 @@ def _targets(folder: str, stack: ExitStack) -> tuple[dict[str, str], list[str]]:
     for scheme in schemes():
         if provider_for(scheme).name == "local":
             targets[scheme] = scheme + (":" if scheme == "memory" else f":{quote(folder)}/demo.db")
-        elif url := _emulated(scheme, folder, stack):
-            targets[scheme] = url
+        elif found := _emulated(scheme, folder, stack):
+            targets[scheme], emulators[scheme] = found
         else:
             idle.append(scheme)
     return dict(sorted(targets.items())), idle
 
 
-def _emulated(scheme: str, folder: str, stack: ExitStack) -> str | None:
-    """Start the emulator of a backend; the URL that reaches it, if kmsbridge can."""
+def _emulated(scheme: str, folder: str, stack: ExitStack) -> tuple[str, Emulator] | None:
+    """Start the emulator of a backend; the URL that reaches it, if kmsbridge can, and itself."""
     try:
         from kmsbridge.emulation import Emulator, backend_named
 
@@ -117,7 +122,7 @@ def _emulated(scheme: str, folder: str, stack: ExitStack) -> str | None:
     if not url:
         return None
     with connect(url, SECONDS) as bridge:
-        return None if bridge.health(timeout=SECONDS).code is Code.UNSUPPORTED else url
+        return None if bridge.health(timeout=SECONDS).code is Code.UNSUPPORTED else (url, emulator)
 
 
 @contextmanager
@@ -206,6 +211,19 @@ def _err(profile: str) -> Iterator[Result]:
             yield _failed(mistake.title, profile, failure, good=good, seconds=seconds)
 
 
+def _befall(incident: Incident, emulator: Emulator) -> Result:
+    """Let it happen, for good, and read a secret."""
+    emulator.configure(**incident.settings)
+    start = perf_counter()
+    with connect(incident.backend, SECONDS) as bridge:
+        _, failure = _attempt(partial(bridge.secrets.get, NAME))
+    seconds = perf_counter() - start
+    if failure is None:
+        return Result(incident.title, incident.backend, good=False, shown="no error", seconds=seconds)
+    good = isinstance(failure, KMSError) and failure.code is incident.expected
+    return _failed(incident.title, incident.backend, failure, good=good, seconds=seconds)
+
+
 def _attempt(call: Callable[[], object]) -> tuple[object, Exception | None]:
     try:
         return call(), None
@@ -221,7 +239,7 @@ def _failed(title: str, profile: str, failure: Exception, *, good: bool, seconds
 # -- showing ----------------------------------------------------------------------------
 
 
-def _print(backends: list[str], worked: list[Result], failed: list[Result]) -> None:
+def _print(backends: list[str], worked: list[Result], failed: list[Result], befell: list[Result]) -> None:
     say("The same program and the same calls on each backend, by configuration alone:\n")
     table(
         ("call", *backends),
@@ -239,6 +257,17 @@ def _print(backends: list[str], worked: list[Result], failed: list[Result]) -> N
             for title, row in _rows(failed)
         ],
     )
+    if befell:
+        say("\nWhat befalls one of them alone, decoded:\n")
+        table(
+            ("what", "backend", "error", "who has to act", "what to do"),
+            [(each.title, each.backend, _mark(each), *_advice(each.error)) for each in befell],
+        )
+
+
+def _advice(error: KMSError | None) -> tuple[str, str]:
+    """Who, and what."""
+    return ("", "") if error is None else (error.fault.value, error.remediation)
 
 
 def _rows(results: list[Result]) -> list[tuple[str, list[Result]]]:

@@ -9,7 +9,7 @@ from kmsbridge.cli._options import connect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 NAME = "demo/password"
 KEY, SIGNER = "demo-kek", "demo-signer"
@@ -34,6 +34,16 @@ class Mistake(NamedTuple):
     expected: Code
     ability: str
     make: Callable[[Bridge, str], object]
+
+
+class Incident(NamedTuple):
+    """Something that befalls one backend, and what any call then ends with."""
+
+    title: str
+    backend: str
+    settings: Mapping[str, object]
+    """Of its emulator, that bring it about."""
+    expected: Code
 
 
 def offers(bridge: Bridge, ability: str) -> bool:
@@ -163,4 +173,9 @@ MISTAKES = (
     Mistake("wrong context", Code.DECRYPTION_FAILED, "keys.wrap", _wrong_context),
     Mistake("envelope of another key", Code.INVALID_ARGUMENT, "keys.unwrap", _foreign),
     Mistake("disabled key", Code.DISABLED, "keys.disable", _disabled_key),
+)
+
+INCIDENTS = (
+    Incident("the account's customer-managed key is revoked", "azure-cosmos", {"key": "revoked"},
+             Code.KEY_ACCESS_REVOKED),
 )

@@ -200,12 +200,15 @@ class Cosmos(Backend[Settings]):
         """The account's key, and what azure-identity looks for."""
         return {"AZURE_COSMOS_KEY": self.key, **entra.ENVIRONMENT}
 
+    def profile(self, ca_file: str) -> str:
+        """A container that the first call creates, by the account's key."""
+        return f"azure-cosmos://{self.address.partition('//')[2]}/db/secrets?create=true&ca={ca_file}"
+
     @property
     def usage(self) -> str:
         """How to point kmsbridge and Microsoft's SDKs at it."""
-        port = self.address.rpartition(":")[2]
         return f"""kmsbridge:
-    export KMSBRIDGE_PROFILE="azure-cosmos://localhost:{port}/db/secrets?create=true&ca=$SSL_CERT_FILE"
+    export KMSBRIDGE_PROFILE="{self.profile("$SSL_CERT_FILE")}"
 Python:
     CosmosClient("{self.address}", os.environ["AZURE_COSMOS_KEY"])
 JavaScript:
