@@ -110,6 +110,7 @@ class Times(dict[str, list[float]]):
         found = {name: median(each[1:]) for name, each in self.items()}
         for name, each in {**found, "our own share": found["bridge"] - found["seam"]}.items():
             print(f"{mode:6} {name:22} {each:7.0f} µs")
+        print(f"{mode:6} {'bridge, of the SDK':22} {found['bridge'] / found['SDK']:7.1%}")
 
 
 def sdk(port: int, ca: str) -> Client:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import UTC, datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 class Malformed(ValueError):
@@ -78,9 +82,9 @@ def moment(node: Mapping[str, Any], name: str) -> datetime | None:
     value = node.get(name)
     if value is None or value == "":
         return None
-    if not isinstance(value, str) or len(value) != 20:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         raise Malformed("no time")
-    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(value).astimezone(UTC)
 
 
 def objects(node: Mapping[str, Any], outer: str, inner: str) -> list[Mapping[str, Any]]:
