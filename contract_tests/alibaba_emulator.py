@@ -46,18 +46,30 @@ def emptied(**settings: Any) -> Iterator[Emulator]:
     emulator.clear_failures()
 
 
-def url() -> str:
-    """Where to connect to."""
-    return f"alibaba-kms://cn-hangzhou?endpoint=localhost:{running().port}&ca={authority()}"
+def url(port: int | None = None, ca: str | None = None) -> str:
+    """The door of the region; of this emulator, if no other is said."""
+    port = running().port if port is None else port
+    return f"alibaba-kms://cn-hangzhou?endpoint=localhost:{port}&ca={ca or authority()}"
 
 
 INSTANCE = "kst-emulator"
 
 
+def instance_url(port: int | None = None, ca: str | None = None) -> str:
+    """The door of an instance alone: without an AccessKey."""
+    host = f"{INSTANCE}.cryptoservice.localhost:{running().port if port is None else port}"
+    return f"alibaba-kms://cn-hangzhou?instance={INSTANCE}&instance_endpoint={host}&instance_ca={ca or authority()}"
+
+
+def both_url(port: int | None = None, ca: str | None = None) -> str:
+    """The door of an instance beside the region's: there its keys are made, and used at its own."""
+    return f"{url(port, ca)}&{instance_url(port, ca).partition('?')[2]}"
+
+
 @contextmanager
-def instance() -> Iterator[str]:
-    """Where to connect to for keys of an instance, which are used at its door; the client key in the environment."""
-    backend, resolve = running().backend, socket.getaddrinfo
+def admitted(emulator: Emulator | None = None) -> Iterator[None]:
+    """The client key of the instance in the environment, and its name resolved."""
+    backend, resolve = (emulator or running()).backend, socket.getaddrinfo
     assert isinstance(backend, AlibabaKms)
 
     def resolved(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -66,8 +78,7 @@ def instance() -> Iterator[str]:
 
     client_key = {"KMSBRIDGE_CLIENT_KEY": backend.access_point.client_key}
     with patch.dict(os.environ, client_key), patch.object(socket, "getaddrinfo", resolved):
-        host = f"{INSTANCE}.cryptoservice.localhost:{running().port}"
-        yield f"{url()}&instance={INSTANCE}&instance_endpoint={host}&instance_ca={authority()}"
+        yield
 
 
 @cache

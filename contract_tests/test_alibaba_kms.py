@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
-from contract_tests.alibaba_emulator import credential, emptied, instance, running, url
+from contract_tests.alibaba_emulator import admitted, both_url, credential, emptied, instance_url, running, url
 from kmsbridge import Code, KeySpec
 from kmsbridge.contract import (
     Backend,
@@ -21,7 +21,7 @@ from kmsbridge.contract import (
     refused,
 )
 from kmsbridge.emulation import Reset
-from kmsbridge_alibaba_kms._abilities import REGION
+from kmsbridge_alibaba_kms._abilities import INSTANCE, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,19 +85,62 @@ class Instance(Region):
 
     def opened(self, stack: ExitStack) -> Backend:
         """By its AccessKey, and a client key."""
-        return Backend(stack.enter_context(instance()), credential())
+        stack.enter_context(admitted())
+        return Backend(both_url(), credential())
 
 
-class TestSecrets(SecretsContract):
+class InstanceAlone(Instance):
+    """That door alone, without an AccessKey."""
+
+    def opened(self, stack: ExitStack) -> Backend:
+        """By a client key."""
+        stack.enter_context(admitted())
+        return Backend(instance_url())
+
+    def capabilities(self) -> Capabilities:
+        """Known without an emulator."""
+        return INSTANCE
+
+
+class Secrets(SecretsContract):
     """Secrets."""
-
-    harness = Region()
 
     async def test_versions_go_over_more_than_one_page(self, bridge: BridgeView, canary: Canary) -> None:
         """They cannot: the service keeps 10, which is less than a page, and drops the oldest."""
         written = [(await bridge.secrets.set("some/name", canary.text())).version for _ in range(KEPT + 1)]
         listed = [info.version async for info in bridge.secrets.versions("some/name")]
         assert listed == written[:0:-1]
+
+
+class TestSecrets(Secrets):
+    """At the door of the region."""
+
+    harness = Region()
+
+
+class TestInstanceSecrets(Secrets):
+    """Of an instance: written at the region's door, read at its own."""
+
+    harness = Instance()
+
+    async def test_a_secret_is_read_at_the_door_of_its_instance(self, bridge: BridgeView, canary: Canary) -> None:
+        """Over a connection of its own; it is made at the region's."""
+        await bridge.secrets.set("some/name", canary.text())
+        assert (await bridge.secrets.get("some/name")).value == canary.text()
+        by = {seen.operation: seen.connection for seen in running().requests}
+        assert by["PutSecretValue"] == by["CreateSecret"] != by["GetSecretValue"]
+
+
+class TestInstanceAloneSecrets(SecretsContract):
+    """What only the region's door can do is not offered, and not done."""
+
+    harness = InstanceAlone()
+
+
+class TestInstanceAloneKeys(KeysContract):
+    """The same of keys."""
+
+    harness = InstanceAlone()
 
 
 class TestKeys(KeysContract):

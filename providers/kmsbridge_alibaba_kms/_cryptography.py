@@ -50,6 +50,8 @@ class Cryptography(Protocol):
 
     label: str
     """The algorithm of a ciphertext under an AES key: each door has a form of its own."""
+    versioned: bool
+    """Whether an asymmetric key has versions there."""
 
     async def encrypt(self, call: Call, name: str, plaintext: bytes, context: Context) -> Made: ...
     async def decrypt(self, call: Call, name: str, payload: bytes, context: Context) -> Made: ...
@@ -79,6 +81,7 @@ class RegionCryptography:
     """
 
     label = "ALIYUN-KMS"
+    versioned = True
 
     def __init__(self, region: Region) -> None:
         self._region = region

@@ -124,6 +124,7 @@ class InstanceCryptography:
     """
 
     label = "ALIYUN-KMS-INSTANCE"
+    versioned = False
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance

@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 PROVIDER = "alibaba-kms"
 OAEP = "RSA-OAEP-256"
+UNTOLD = "1"
+"""The version of an asymmetric key where only an instance's door is asked, which does not tell it."""
 _KEY_BYTES = 32
 _STALE = (
     Code.NOT_FOUND, Code.VERSION_NOT_FOUND, Code.UNSUPPORTED, Code.INVALID_ARGUMENT, Code.PAYLOAD_TOO_LARGE
@@ -150,7 +152,7 @@ class KmsKeyUses(KmsKeys):
                 raise Refused(Answer(door=_findings.KIND))
             if how != (self._does.label if aes else OAEP) or not payload:
                 raise await self._unfit(call, key, version)
-            if not aes and version != key.version and version not in await self._all_versions(call, key):
+            if not aes and not await self._has(call, key, version):
                 raise Foreign  # not every door looks at it
             try:
                 if aes:
@@ -247,23 +249,27 @@ class KmsKeyUses(KmsKeys):
             spec, _ = public_key(made.data)
         except Malformed:
             raise Refused(Answer(200)) from None
-        return Metadata(made.key, spec, None, "Enabled", "1", None, None)
+        return Metadata(made.key, spec, None, "Enabled", UNTOLD, None, None)
 
     async def _check_version(self, call: Call, key: Metadata, version: str) -> None:
-        if version != key.version and version not in await self._all_versions(call, key):
+        if not await self._has(call, key, version):
             raise Refused(Answer(door=_findings.VERSION))
 
     async def _unfit(self, call: Call, key: Metadata, version: str) -> Exception:
         """Data that does not decrypt: of a version that the key has it is broken, else it is not the key's."""
-        if version == key.version or version in await self._all_versions(call, key):
+        if await self._has(call, key, version):
             return Broken()
         # An instance's door alone does not tell the versions of an AES key.
         return Broken() if self._door_or_none is None and key.version is None else Foreign()
 
-    async def _all_versions(self, call: Call, key: Metadata) -> list[str]:
-        if self._door_or_none is None:
-            return []
-        return [version for version, _ in await self._versions(call, key)]
+    async def _has(self, call: Call, key: Metadata, version: str) -> bool:
+        """Whether the key has this version, as far as can be told."""
+        if version == key.version:
+            return True
+        alone = self._door_or_none is None
+        if key.spec is not KeySpec.AES_256 and not self._does.versioned and (alone or version == UNTOLD):
+            return True  # the only one, as the other way to this door calls it
+        return not alone and version in [each for each, _ in await self._versions(call, key)]
 
 
 _NO_CONTEXT = Context({}, b"")
