@@ -71,7 +71,7 @@ class NativeNames(Protocol):
 
 
 class IdentityNames:
-    """Native names are written as portable ones are: local, Alibaba Cloud, ScaiVault.
+    """Native names are written as portable ones are: local, Alibaba Cloud.
 
     Args:
         legal: What the whole of any native name must match.

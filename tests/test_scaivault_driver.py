@@ -382,6 +382,16 @@ def test_update_keeps_the_metadata_of_others(service: Service, bridge: Bridge) -
     assert label(service.last) == {"call": "x", "content_type": "x/y", "tags": {"team": "billing"}}
 
 
+def test_update_sends_the_metadata_of_others_as_it_was(service: Service, bridge: Bridge) -> None:
+    """Digit by digit, and what is no text elsewhere too."""
+    theirs = b'{"weight":1.10,"big":12345678901234567890,"odd":"\\ud800","none":null,"list":[0.1,{}]}'
+    read = b'{"path":"a/b","version":3,"data":{"value":"c4nary"},"metadata":' + theirs + b"}"
+    service.replies = [Answer(200, body=read), {"path": "a/b", "version": 3}]
+    bridge.secrets.update("a/b", tags={})
+    assert service.last.body.startswith(b'{"metadata":' + theirs[:-1] + b',"kmsbridge":')
+    assert b"c4nary" not in service.last.body
+
+
 def test_an_update_that_was_not_made_is_an_error(service: Service, bridge: Bridge) -> None:
     """The answer shows other tags."""
     service.replies = [OBJECT, {"path": "a/b", "version": 3, "metadata": {}}]

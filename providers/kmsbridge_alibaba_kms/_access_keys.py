@@ -70,8 +70,6 @@ class AccessKeys:
         Raises:
             Refused: None is to be had, or not in time.
         """
-        if (kept := self._held.fresh("key")) is not None:
-            return kept.value
         try:
             return await self._held.get(runtime, "key", partial(self._fetched, runtime, call), call.time_left)
         except TimeoutError:

@@ -54,6 +54,27 @@ def _no_constant(constant: str) -> object:
     raise Malformed(f"{constant} is no JSON")
 
 
+def json_text(node: object, *, escaped: bool = False) -> str:
+    """JSON again, with every number as it was.
+
+    Args:
+        node: What was parsed, or is to be sent.
+        escaped: In ASCII: others may have written what is no text elsewhere.
+    """
+    if isinstance(node, Number):
+        return str(node)
+    if isinstance(node, dict):
+        members = (f"{_scalar(name, escaped)}:{json_text(value, escaped=escaped)}" for name, value in node.items())
+        return "{" + ",".join(members) + "}"
+    if isinstance(node, list):
+        return "[" + ",".join(json_text(item, escaped=escaped) for item in node) + "]"
+    return _scalar(node, escaped)
+
+
+def _scalar(node: object, escaped: bool) -> str:
+    return json.dumps(node, ensure_ascii=escaped)
+
+
 # -- what we write ----------------------------------------------------------------------
 
 
@@ -202,17 +223,6 @@ def _value(data: Mapping[str, Any]) -> tuple[str | bytes, str | None]:
     if data.keys() == {"value_base64"} and type(value := data["value_base64"]) is str:
         with suppress(binascii.Error, ValueError):
             return base64.b64decode(value, validate=True), None
-    text = _text(data)
+    text = json_text(data)
     text.encode()
     return text, JSON_TYPE
-
-
-def _text(node: object) -> str:
-    """JSON, with every number as it was written."""
-    if isinstance(node, Number):
-        return str(node)
-    if isinstance(node, dict):
-        return "{" + ",".join(f"{_text(str(name))}:{_text(value)}" for name, value in node.items()) + "}"
-    if isinstance(node, list):
-        return "[" + ",".join(map(_text, node)) + "]"
-    return json.dumps(node, ensure_ascii=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -145,9 +144,9 @@ class ScaiVaultSecrets:
 
 def _result(name: str, found: object, error: object) -> Secret | Answer:
     """One item of a batch: a secret without its path, or a code and words."""
-    if isinstance(error, dict) and found is None:
-        return Answer(body=json.dumps({"error": error}).encode(), door=ITEM)
     try:
+        if isinstance(error, dict) and found is None:
+            return Answer(body=_objects.json_text({"error": error}, escaped=True).encode(), door=ITEM)
         if isinstance(found, dict) and error is None:
             return _objects.secret({"path": name, **found}, name)
     except (ValueError, RecursionError, OverflowError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TypeVar
 
 from kmsbridge._decode import Answer, Refused, request_ids
 from kmsbridge._errors import Code
 from kmsbridge._wire import open_wire
 from kmsbridge_scaivault._errors import decoder
-from kmsbridge_scaivault._objects import parsed
+from kmsbridge_scaivault._objects import json_text, parsed
 from kmsbridge_scaivault._reading import rate_limit
 from kmsbridge_scaivault._tokens import tokens_of
 
@@ -77,7 +76,7 @@ class Service:
         headers = {"authorization": f"Bearer {issued.token}", "accept": "application/json", "user-agent": "kmsbridge"}
         data = b""
         if body is not None:
-            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            data = json_text(body, escaped=True).encode()
             headers["content-type"] = "application/json"
         request = self._wire.request(method, self._root + path, headers, data, timeout=call.time_left())
         answer = await self._runtime.settle(request)

@@ -72,8 +72,6 @@ class Tokens:
         Raises:
             Refused: None is to be had, or not in time.
         """
-        if (kept := self._held.fresh("token")) is not None:
-            return kept.value
         try:
             return await self._held.get(runtime, "token", partial(self._fetched, runtime, wire, call), call.time_left)
         except TimeoutError:
