@@ -17,6 +17,7 @@ from kmsbridge import Code, Fault, KMSError, NetworkError, Outcome, RetryAction,
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Drip, Emulator, Garbage, Hang, Reset
 from kmsbridge_azure_cosmos.emulator._catalogue import CATALOGUE
+from kmsbridge_azure_cosmos.emulator._customer_key import KEY_TROUBLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -179,10 +180,46 @@ async def test_what_has_become_of_the_key_is_told_by_reads_writes_and_health(
             assert (caught.value.code, caught.value.fault) == (code, fault), (state, caught.value.details())
             assert caught.value.remediation
         health = await usual.health()
-        assert (health.code, health.fault, health.reachable) == (code, fault, True), state
+        assert (health.code, health.fault) == (code, fault), state
+        assert (health.reachable, health.authenticated, health.key_usable) == (True, True, False), state
         emulator.configure(key="usable")
         assert (await usual.health()).key_usable
     assert (await usual.secrets.get("a")).text == CANARY.text()
+
+
+NOT_THE_KEY = {
+    "400/4013": (True, None), "401/5006": (True, False), "401/5010": (True, None), "403/5302": (True, True),
+    "403/PublicNetwork": (True, None), "403/5309": (True, None), "404/1002": (True, None), "429/3200": (True, None),
+    "449/5350": (True, None), "503": (True, None),
+}  # fmt: skip
+
+
+async def test_health_says_nothing_of_the_key_that_an_error_does_not_tell(
+    bridge: BridgeView, emulator: Emulator
+) -> None:
+    """All numbers of its family are about it; of the rest only what the service itself says of us is known."""
+    for number in KEY_TROUBLE:
+        emulator.fail("GetDocument", f"403/{number}")
+        assert (await bridge.health()).key_usable is False
+    for name, known in NOT_THE_KEY.items():
+        emulator.fail("GetDocument", name)
+        health = await bridge.health()
+        assert (health.reachable, health.authenticated) == known, name
+        assert health.key_usable is None, name
+    emulator.fail("GetDocument", Reset())
+    health = await bridge.health()
+    assert (health.reachable, health.authenticated, health.key_usable) == (False, None, None)
+
+
+async def test_a_directory_that_is_down_says_nothing_of_the_account(make: Any, emulator: Emulator) -> None:
+    """Nothing was sent to it."""
+    emulator.fail("Token", "AADSTS90033", times=None)
+    view = BridgeView(make(by_token().replace("credential=environment", "credential=environment&recovery_days=7")),
+                      Witness(CANARY))  # fmt: skip
+    health = await view.health()
+    assert health.code is Code.DEPENDENCY_UNAVAILABLE
+    assert (health.reachable, health.authenticated, health.key_usable) == (None, None, None)
+    await view.aclose()
 
 
 async def test_a_write_that_ends_as_408_says_that_it_may_be_the_key(bridge: BridgeView, emulator: Emulator) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmsbridge._errors import Category, Code, InvalidRequestError, KMSError
+from kmsbridge._errors import Category, Code, InvalidRequestError, KMSError, Outcome
 from kmsbridge._faces import AsyncKeys, AsyncSecrets, Keys, Secrets
 from kmsbridge._runtime import BLOCKING, AsyncioRuntime, deliver, drive
 
@@ -101,6 +101,7 @@ class _Core:
         self.capabilities = settings.capabilities
         self.secrets = SecretOperations(self.calls, secret_names, self.capabilities.secrets, "secret")
         self.keys = KeyOperations(self.calls, key_names, self.capabilities.keys, "key")
+        self._decoder = provider.decoder
         self.title = provider.name if profile.name is None else f"{provider.name}, profile {profile.name!r}"
 
     async def health(self, timeout: float) -> Health:
@@ -114,23 +115,23 @@ class _Core:
         try:
             return await self.calls.run("health", body, timeout)
         except KMSError as error:
-            return _unhealthy(error)
+            return _unhealthy(error, self._decoder.key_usable(error))
 
 
-def _unhealthy(error: KMSError) -> Health:
-    """What an error says of reachability, credential and key; None where it says nothing."""
+def _unhealthy(error: KMSError, key_usable: bool | None) -> Health:
+    """What an error says of reachability and credential, beside the key; None where it says nothing."""
     from kmsbridge._model import Health
 
     code, category = error.code, error.category
-    key_trouble = code in (Code.KEY_ACCESS_REVOKED, Code.KEY_VERSION_UNUSABLE, Code.DEPENDENCY_UNAVAILABLE)
+    key_trouble = key_usable is False
     unreachable = code in (Code.NETWORK_ERROR, Code.TIMEOUT)
     known = key_trouble or (category is Category.PERMISSION_DENIED and code is not Code.NETWORK_FORBIDDEN)
-    answered = error.http_status is not None
+    answered = error.http_status is not None and error.outcome is not Outcome.NOT_SENT  # else a token service did
     return Health(
         provider=error.provider or "",
         reachable=False if unreachable else True if answered or key_trouble else None,
         authenticated=False if category is Category.AUTHENTICATION else True if known else None,
-        key_usable=False if key_trouble else None,
+        key_usable=key_usable,
         code=code,
         fault=error.fault,
         message=error.message,

@@ -269,6 +269,13 @@ class Decoder:
             return failure.answer
         return self._answer(failure) or Answer(phase=Phase.SENT, exception=failure)
 
+    def key_usable(self, error: KMSError) -> bool | None:
+        """Whether the backend can use the key that it depends on itself; None where an error does not tell.
+
+        What another service cannot do, such as one that issues tokens, says nothing of that key.
+        """
+        return False if error.code in (Code.KEY_ACCESS_REVOKED, Code.KEY_VERSION_UNUSABLE) else None
+
     def decode(self, answer: Answer, *, operation: str | None = None) -> KMSError:
         """The one error this answer gives."""
         try:

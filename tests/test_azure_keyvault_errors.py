@@ -426,6 +426,8 @@ def test_the_body_may_be_a_method_or_not_to_be_had() -> None:
     (AuthError("Authentication failed: Failed to resolve 'login.microsoftonline.com'", error=RequestError("x")),
      "network_error", "backoff", "not_sent"),
     (AuthError("Authentication failed: JSON is invalid: x"), "dependency_unavailable", "backoff", "not_sent"),
+    (AuthError("Authentication failed: HTTP Error: 503"), "dependency_unavailable", "backoff", "not_sent"),
+    (AuthError("Authentication failed: HTTP Error: 429"), "rate_limited", "throttle", "not_sent"),
     (AuthError("Authentication failed: anything"), "credential_rejected", "never", "not_sent"),
     (AuthError("JSON is invalid", Response(503, b"<html>", "http://169.254.169.254/metadata/identity/oauth2/token")),
      "dependency_unavailable", "backoff", "not_sent"),

@@ -115,6 +115,11 @@ WORDED: tuple[Rule, ...] = (
          sentence="the credential may not be used for the tenant of the backend",
          remediation="Add the backend's tenant to additionally_allowed_tenants, or use a credential of that tenant."),
     *(_behind(rule) for rule in AZURE_CORE if rule.code in (Code.NETWORK_ERROR, Code.TIMEOUT)),
+    # msal/throttled_http_client.py: for a minute it gives the failure that it has had, and asks nobody
+    Rule(None, Code.RATE_LIMITED, outcome=_NOT_SENT, doc_url=_GUIDE, remediation=_SHARE,
+         says=r"(?:Authentication failed|MsalServiceError): HTTP Error: 429\b"),
+    Rule(None, Code.DEPENDENCY_UNAVAILABLE, outcome=_NOT_SENT, doc_url=_GUIDE,
+         says=r"(?:Authentication failed|MsalServiceError): HTTP Error: 5\d\d\b"),
     Rule(None, Code.DEPENDENCY_UNAVAILABLE, outcome=_NOT_SENT, doc_url=_GUIDE,
          says=r"Authentication failed: (?:JSON is invalid|Expecting value|unexpected content|Deserialization)"
               r"|ClientAuthenticationError: (?:JSON is invalid|No token received|Unexpected (?:response|content))"

@@ -16,7 +16,7 @@ from kmsbridge._entra._errors import NUMBERED, WORDED
 from kmsbridge._errors import Code, KMSError, Outcome, RetryAction
 from kmsbridge_azure_cosmos._findings import FINDINGS
 from kmsbridge_azure_cosmos._reading import PAGE, STRANGER, read, speaking
-from kmsbridge_azure_cosmos._sub_statuses import REVOKED, SUB_STATUSES
+from kmsbridge_azure_cosmos._sub_statuses import KEY_FAMILY, REVOKED, SUB_STATUSES
 
 _BACKOFF, _FRESH, _NEVER = RetryAction.BACKOFF, RetryAction.REAUTHENTICATE, RetryAction.NEVER
 _REFRESH, _UNKNOWN = RetryAction.REFRESH, Outcome.UNKNOWN
@@ -146,6 +146,11 @@ class CosmosDecoder(Decoder):
     def decode(self, answer: Answer, *, operation: str | None = None) -> KMSError:
         """The one error this answer gives."""
         return super().decode(speaking(answer), operation=operation)
+
+    def key_usable(self, error: KMSError) -> bool | None:
+        """Of a customer-managed key the account tells by a family of sub-statuses, whatever their codes are here."""
+        told = error.http_status == 403 and error.sub_status in KEY_FAMILY
+        return False if told else super().key_usable(error)
 
 
 def _answer(failure: Exception) -> Answer:

@@ -60,6 +60,8 @@ REVOKED = Rule(None, Code.KEY_ACCESS_REVOKED, fault=_CUSTOMER, doc_url=_CMK,
                remediation="See that the key is there and enabled, and that the account's identity may get, wrap and "
                            "unwrap with it; the account heals within about an hour after that.")
 """What stands for the reasons that are not told apart, and for numbers that are not known yet."""
+KEY_FAMILY = range(4000, 4100)
+"""The sub-statuses of a 403 that are about the customer's key: what is new among them is, too."""
 _URL = Rule(None, Code.INVALID_ARGUMENT, fault=_CUSTOMER, doc_url=_CMK,
             sentence="the URL of the account's key is not valid",
             remediation="Write the key's URL without a version: https://<vault>.vault.azure.net/keys/<key>/.")
@@ -193,7 +195,7 @@ def _rules() -> Iterator[Rule]:
     for number, known in meanings.items():
         if number >= 1000 and all(rule == known[0] for rule in known):
             yield known[0]._replace(sub_status=number)
-    for number in range(4000, 4100):  # the family of the key: what is new in it is about the key as well
+    for number in KEY_FAMILY:
         yield REVOKED._replace(status=403, sub_status=number)
 
 
