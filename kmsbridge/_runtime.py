@@ -167,9 +167,10 @@ class BlockingRuntime:
 
     async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
         """Block until then."""
-        left = threading.Event()
-        flight.when_left(left.set)
-        if not left.wait(timeout if timeout is None else min(timeout, threading.TIMEOUT_MAX)):
+        left = threading.Lock()  # an Event has a lock inside that an interrupt may leave held: see `Permits`
+        left.acquire()
+        flight.when_left(left.release)
+        if not left.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)):
             raise TimeoutError
 
 

@@ -18,7 +18,7 @@ LAYERS = [
     {"_call"},
     {"_registry", "a provider"},
     {"_entra"},
-    {"_wire", "_driver", "_retry", "_gate", "_cache", "_telemetry", "_broken_connections", "_held"},
+    {"_wire", "_driver", "_retry", "_gate", "_cache", "_telemetry", "_broken_connections", "_held", "_permits"},
     {"_decode", "_runtime", "_model", "_names", "_config", "_options", "_ciphertext", "_aead"},
     {"_errors", "emulation"},
 ]

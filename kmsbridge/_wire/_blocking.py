@@ -13,7 +13,6 @@ import io
 import re
 import socket
 import ssl
-import threading
 from functools import partial
 from time import monotonic
 from typing import cast
@@ -23,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import SKIP_HEADER
 
 from kmsbridge._decode import Answer, Phase
+from kmsbridge._permits import Permits
 from kmsbridge._wire._request import (
     CHUNK,
     CONNECTIONS,
@@ -106,7 +106,7 @@ class Wire(Blocking):
         for name in ("Accept-Encoding", "User-Agent"):
             fields.setdefault(name, SKIP_HEADER)
         pool = self._pools.get(origin) or self._pools.setdefault(origin, _Pool(proxy_for(origin)))
-        if not pool.permits.acquire(timeout=attempt.left()):
+        if not pool.permits.acquire(attempt.left()):
             raise TimeoutError
         try:
             connection = pool.take() or self._connection(origin, pool.proxy)
@@ -183,7 +183,7 @@ class _Pool:
 
     def __init__(self, proxy: Proxy | None) -> None:
         self.proxy = proxy
-        self.permits = threading.Semaphore(CONNECTIONS)
+        self.permits = Permits(CONNECTIONS)
         self.idle: list[tuple[_Plain | _Secure, float]] = []
 
     def take(self) -> _Plain | _Secure | None:

@@ -9,6 +9,8 @@ from time import monotonic
 from typing import Protocol
 from weakref import WeakSet
 
+from kmsbridge._permits import Permits
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -59,7 +61,7 @@ class Pool:
             TimeoutError: All were in use until the deadline.
         """
         permits = self._permits
-        if not permits.acquire(timeout=time_left()):
+        if not permits.acquire(time_left()):
             raise TimeoutError
         try:
             identity, connection = self._take(time_left)
@@ -104,7 +106,7 @@ class Pool:
         locks that it has not.
         """
         while self._paused < self._database.connections:
-            if not self._permits.acquire(timeout=max(0.0, until - monotonic())):
+            if not self._permits.acquire(max(0.0, until - monotonic())):
                 break
             self._paused += 1
         if not self._database.in_memory:
@@ -118,7 +120,7 @@ class Pool:
 
     def renew(self) -> None:
         """At the start, and in a forked child: locks that no other thread holds."""
-        self._permits = threading.Semaphore(self._database.connections)
+        self._permits = Permits(self._database.connections)
         self.writing = threading.Lock()
         """Held by the one thread that writes."""
         self._paused = 0
