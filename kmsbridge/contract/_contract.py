@@ -6,7 +6,8 @@ import inspect
 import os
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 import pytest
 import pytest_asyncio
@@ -17,7 +18,7 @@ from kmsbridge.contract._views import BridgeView, Mode
 from kmsbridge.contract._witness import Canary, Witness
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from kmsbridge import Code
@@ -100,6 +101,11 @@ class Contract:
             "ability": sorted(cls.unclaimed),
         }
 
+    @classmethod
+    def able(cls) -> list[str]:
+        """The operations that are claimed."""
+        return cls._tables()["operation"]
+
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run a case once per claimed operation, or per ability that is not claimed."""
         for argument, names in self._tables().items():
@@ -168,6 +174,30 @@ class Contract:
             return "contract"
 
         return written
+
+
+def for_each(argument: str, values: Iterable[object]) -> Callable[[F], F]:
+    """A case that is run once for each of these values, all on one backend.
+
+    For cases that leave nothing behind: to have a fresh backend for each would take most of the time.
+    """
+
+    def mark(case: F) -> F:
+        @wraps(case)
+        async def run(*args: Any, **fixtures: Any) -> None:
+            for value in values:
+                try:
+                    await case(*args, **fixtures, **{argument: value})
+                except BaseException as failure:
+                    failure.add_note(f"with {argument} = {value!r}")
+                    raise
+
+        told = inspect.signature(case)
+        kept = [parameter for name, parameter in told.parameters.items() if name != argument]
+        vars(run)["__signature__"] = told.replace(parameters=kept)
+        return cast("F", run)
+
+    return mark
 
 
 def needs(*abilities: str) -> Callable[[F], F]:

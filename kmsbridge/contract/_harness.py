@@ -37,7 +37,7 @@ class Harness(ABC):
     every_bit: bool = False
     """Whether calls are so cheap that each bit of a ciphertext may be tried, some 2,000 calls in a case.
 
-    Else, and for the second kind of key, the suite tries some 300.
+    Else, and for the second kind of key, the suite tries some 200.
     """
 
     creates_once: bool = True

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract._wrong import TAGS, TIMEOUTS
 from kmsbridge.contract.keys._acts import KeyCases
 
@@ -43,16 +41,16 @@ _TAKES_BYTES = {"encrypt": "plaintext", "wrap": "data_key", "seal": "data", "sig
 class ArgumentCases(KeyCases):
     """Cases about wrong arguments."""
 
-    @pytest.mark.parametrize("kind", TIMEOUTS)
+    @for_each("kind", TIMEOUTS)
     async def test_what_is_no_timeout_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """A timeout is a positive, finite number of seconds."""
-        for operation in filter(self.can, self.operations):
+        for operation in self.able():
             with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
                 await self.act(bridge.keys, operation, canary, timeout=cast("float", TIMEOUTS[kind]))
             assert [field.path for field in info.value.fields] == ["timeout"]
 
     @needs("create", "tags")
-    @pytest.mark.parametrize("kind", TAGS)
+    @for_each("kind", TAGS)
     async def test_what_are_no_tags_is_refused(self, bridge: BridgeView, kind: str) -> None:
         """Tags map short printable text to short printable text."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
@@ -67,7 +65,7 @@ class ArgumentCases(KeyCases):
             await bridge.keys.create("some/key", self.kind(), tags=tags)
         assert [field.path for field in info.value.fields] == ["tags"]
 
-    @pytest.mark.parametrize("kind", _CONTEXTS)
+    @for_each("kind", _CONTEXTS)
     async def test_what_is_no_context_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """A context maps text to text and has at most 8 KB, whatever a backend would take."""
         context = cast("dict[str, str]", _CONTEXTS[kind])
@@ -84,7 +82,7 @@ class ArgumentCases(KeyCases):
                 await calls[operation]()
             assert [field.path for field in info.value.fields] == ["context"]
 
-    @pytest.mark.parametrize("kind", ["text", *_NO_BYTES, "bytearray"])
+    @for_each("kind", ["text", *_NO_BYTES, "bytearray"])
     async def test_what_is_no_bytes_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """Text is not encoded by guess."""
         data = cast("bytes", {**_NO_BYTES, "text": canary.text(), "bytearray": bytearray(canary.bytes())}[kind])

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Ciphertext, Code, KeySpec, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract.keys._acts import KeyCases
 from kmsbridge.contract.keys._damage import code_for, damaged
 
@@ -158,7 +156,7 @@ class CiphertextCases(KeyCases):
                 await bridge.keys.decrypt("some/key", changed)
 
     @needs("decrypt")
-    @pytest.mark.parametrize("version", ["", ".", "..", "../keys", "a/b", "a?b=c", "a b", "%2e%2e", "a\n", "a" * 129])
+    @for_each("version", ["", ".", "..", "../keys", "a/b", "a?b=c", "a b", "%2e%2e", "a\n", "a" * 129])
     async def test_what_is_no_version_is_not_looked_up(self, bridge: BridgeView, version: str) -> None:
         """What a ciphertext says of its version is not made part of a request unread."""
         keys = bridge.keys
@@ -182,7 +180,7 @@ class CiphertextCases(KeyCases):
                     await bridge.keys.decrypt("some/key", given)
 
     @needs("decrypt")
-    @pytest.mark.parametrize("garbage", [b"", b"K", b"KMBC", b"KMBC\x01", b"KMBC\x02", bytes(100), b"\xff" * 300])
+    @for_each("garbage", [b"", b"K", b"KMBC", b"KMBC\x01", b"KMBC\x02", bytes(100), b"\xff" * 300])
     async def test_what_is_no_ciphertext_is_refused(self, bridge: BridgeView, garbage: bytes) -> None:
         """It names no key, so nothing is sent."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT):
@@ -192,7 +190,7 @@ class CiphertextCases(KeyCases):
                 await bridge.keys.unwrap("some/key", garbage)
 
     @needs("decrypt")
-    @pytest.mark.parametrize("kind", NO_CIPHERTEXTS)
+    @for_each("kind", NO_CIPHERTEXTS)
     async def test_a_ciphertext_is_a_container_or_bytes(self, bridge: BridgeView, kind: str) -> None:
         """Nothing else."""
         ciphertext = cast("bytes", NO_CIPHERTEXTS[kind])

@@ -73,11 +73,11 @@ def damaged(blob: bytes, *, every_bit: bool) -> Iterator[bytes]:
 
     Args:
         blob: A container or an envelope.
-        every_bit: All there are; else one bit of each byte of the label and of every fifth
+        every_bit: All there are; else one bit of each byte of the label and of every eleventh
             byte behind it, and as many lengths.
     """
     end = label(blob).end + 16
-    places = [place for place in range(len(blob)) if every_bit or place < end or place % 5 == 0]
+    places = [place for place in range(len(blob)) if every_bit or place < end or place % 11 == 0]
     for place in places:
         for bit in range(8) if every_bit else (place % 8,):
             yield blob[:place] + bytes([blob[place] ^ 1 << bit]) + blob[place + 1 :]

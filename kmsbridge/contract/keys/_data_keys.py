@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kmsbridge import Ciphertext, Code, KeySpec, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract.keys._acts import KeyCases
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class DataKeyCases(KeyCases):
                 assert await connect().keys.unwrap("some/key", given) == canary.sized(size).encode()
 
     @needs("wrap")
-    @pytest.mark.parametrize("size", [0, 15, 65, 1000])
+    @for_each("size", [0, 15, 65, 1000])
     async def test_what_is_no_key_is_not_wrapped(self, bridge: BridgeView, canary: Canary, size: int) -> None:
         """A key has 16 to 64 bytes; other data is sealed."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome, Resource
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract.keys._acts import KEEPING, NAMED, KeyCases, drained
 
 if TYPE_CHECKING:
@@ -72,7 +70,7 @@ class DeletionCases(KeyCases):
         return left
 
     @needs("schedule_deletion", "deletion_days")
-    @pytest.mark.parametrize("kind", ["too few", "too many", "none", "negative", "True", "a part", "text"])
+    @for_each("kind", ["too few", "too many", "none", "negative", "True", "a part", "text"])
     async def test_what_is_no_number_of_days_is_refused(self, bridge: BridgeView, kind: str) -> None:
         """Whole days, within what is claimed."""
         days = {

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Key, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract._wrong import PREFIXES
 from kmsbridge.contract.keys._acts import KeyCases, drained, names
 
@@ -66,7 +64,7 @@ class ListingCases(KeyCases):
             assert await names(bridge.keys.list(name)) == [name]
 
     @needs("list")
-    @pytest.mark.parametrize("prefix", PREFIXES, ids=repr)
+    @for_each("prefix", PREFIXES)
     async def test_a_prefix_no_name_can_have_is_refused(self, bridge: BridgeView, prefix: object) -> None:
         """It would silently find nothing."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:

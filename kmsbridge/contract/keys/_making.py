@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Key, KeySpec, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract.keys._acts import ENCRYPTING, SIGNING, KeyCases, drained
 
 if TYPE_CHECKING:
@@ -107,7 +105,7 @@ class MakingCases(KeyCases):
             await self.create(bridge.keys)
 
     @needs("create")
-    @pytest.mark.parametrize("spec_given", ["", "AES", "aes_256", "RSA_1024", 256, None, ["AES_256"]], ids=repr)
+    @for_each("spec_given", ["", "AES", "aes_256", "RSA_1024", 256, None, ["AES_256"]])
     async def test_what_is_no_kind_of_key_is_refused(self, bridge: BridgeView, spec_given: object) -> None:
         """There is a fixed set of them, and the error says which are to be had."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:

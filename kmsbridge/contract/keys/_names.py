@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract._wrong import GOOD_NAMES, NAMES
 from kmsbridge.contract.keys._acts import NAMED, KeyCases, names
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 class NameCases(KeyCases):
     """Cases about names."""
 
-    @pytest.mark.parametrize("kind", NAMES)
+    @for_each("kind", NAMES)
     async def test_a_bad_name_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """No operation sends a name that is not legal, and the error says that it is the name."""
         name = cast("str", NAMES[kind])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hashlib import new as new_hash
 from typing import TYPE_CHECKING, cast
 
-import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -13,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kmsbridge import Code, KeySpec, Outcome, PublicKey, Signature, SignatureAlgorithm
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract.keys._acts import KeyCases
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ class SignatureCases(KeyCases):
                     await bridge.keys.verify("some/key", canary.bytes(), bytes(64), algorithm=algorithm)
 
     @needs("sign", "verify")
-    @pytest.mark.parametrize("algorithm", _NO_ALGORITHMS, ids=repr)
+    @for_each("algorithm", _NO_ALGORITHMS)
     async def test_what_is_no_way_of_signing_is_refused(
         self, bridge: BridgeView, canary: Canary, algorithm: object
     ) -> None:
@@ -200,7 +199,7 @@ class SignatureCases(KeyCases):
                 assert [field.path for field in info.value.fields] == ["message"]
 
     @needs("sign", "verify")
-    @pytest.mark.parametrize("kind", _SIZES)
+    @for_each("kind", _SIZES)
     async def test_a_digest_has_the_size_of_its_hash(self, bridge: BridgeView, kind: str) -> None:
         """Any other is not sent."""
         digest = cast("bytes", _SIZES[kind])
@@ -214,7 +213,7 @@ class SignatureCases(KeyCases):
                 assert [field.path for field in info.value.fields] == ["digest"]
 
     @needs("verify")
-    @pytest.mark.parametrize("signature", ["text", None, 5, [1]], ids=repr)
+    @for_each("signature", ["text", None, 5, [1]])
     async def test_a_signature_is_a_signature_or_bytes(
         self, bridge: BridgeView, canary: Canary, signature: object
     ) -> None:

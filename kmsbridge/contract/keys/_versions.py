@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome, Resource
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract._wrong import VERSIONS
 from kmsbridge.contract.keys._acts import KeyCases, drained
 
@@ -105,7 +103,7 @@ class VersionCases(KeyCases):
         with refused(Code.NOT_FOUND):
             await bridge.keys.public_key("some/key", version)
 
-    @pytest.mark.parametrize("kind", VERSIONS)
+    @for_each("kind", VERSIONS)
     async def test_what_is_no_version_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """A malformed version is not sent."""
         version = cast("str", VERSIONS[kind])

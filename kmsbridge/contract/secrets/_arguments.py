@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract._wrong import TAGS, TIMEOUTS
 from kmsbridge.contract.secrets._acts import SecretCases
 
@@ -30,17 +28,16 @@ _CONTENT_TYPES: dict[str, object] = {"empty": "", "a newline": "text/plain\r\nx:
 class ArgumentCases(SecretCases):
     """Cases about wrong arguments."""
 
-    @pytest.mark.parametrize("kind", TIMEOUTS)
-    async def test_what_is_no_timeout_is_refused(
-        self, bridge: BridgeView, canary: Canary, operation: str, kind: str
-    ) -> None:
+    @for_each("kind", TIMEOUTS)
+    async def test_what_is_no_timeout_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """A timeout is a positive, finite number of seconds."""
-        with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
-            await self.act(bridge.secrets, operation, canary, timeout=cast("float", TIMEOUTS[kind]))
-        assert [field.path for field in info.value.fields] == ["timeout"]
+        for operation in self.able():
+            with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
+                await self.act(bridge.secrets, operation, canary, timeout=cast("float", TIMEOUTS[kind]))
+            assert [field.path for field in info.value.fields] == ["timeout"]
 
     @needs("set", "tags")
-    @pytest.mark.parametrize("kind", TAGS)
+    @for_each("kind", TAGS)
     async def test_what_are_no_tags_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """Tags map short printable text to short printable text."""
         tags = cast("dict[str, str]", TAGS[kind])
@@ -60,7 +57,7 @@ class ArgumentCases(SecretCases):
         assert [field.path for field in info.value.fields] == ["tags"]
 
     @needs("set", "expires_at")
-    @pytest.mark.parametrize("kind", _EXPIRIES)
+    @for_each("kind", _EXPIRIES)
     async def test_what_is_no_expiry_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """An expiry is an instant: a datetime with its zone."""
         expires_at = cast("datetime", _EXPIRIES[kind])
@@ -72,7 +69,7 @@ class ArgumentCases(SecretCases):
                 await bridge.secrets.update("some/name", expires_at=expires_at)
 
     @needs("set", "content_type")
-    @pytest.mark.parametrize("kind", [*_CONTENT_TYPES, "too long"])
+    @for_each("kind", [*_CONTENT_TYPES, "too long"])
     async def test_what_is_no_content_type_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """A content type is short printable text."""
         content_type = cast("str", {**_CONTENT_TYPES, "too long": "x" * (self.claims.max_content_type + 1)}[kind])
@@ -81,7 +78,7 @@ class ArgumentCases(SecretCases):
         assert [field.path for field in info.value.fields] == ["content_type"]
 
     @needs("set")
-    @pytest.mark.parametrize("flag", [1, 0, "yes", None], ids=repr)
+    @for_each("flag", [1, 0, "yes", None])
     async def test_what_is_no_flag_is_refused(self, bridge: BridgeView, canary: Canary, flag: object) -> None:
         """True and False are flags, what is merely true or false is a mistake."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:
@@ -99,7 +96,7 @@ class ArgumentCases(SecretCases):
             await bridge.secrets.update("some/name")
 
     @needs("get")
-    @pytest.mark.parametrize("wanted", ["some/name", 5, None, [["some/name"]]], ids=repr)
+    @for_each("wanted", ["some/name", 5, None, [["some/name"]]])
     async def test_get_many_wants_several_names(self, bridge: BridgeView, wanted: object) -> None:
         """One text is no list of names, however easily it is taken for one."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:

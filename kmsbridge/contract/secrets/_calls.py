@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 class CallCases(SecretCases):
     """Cases about calls as such."""
 
-    async def test_a_deadline_that_has_passed_is_a_timeout(
-        self, bridge: BridgeView, canary: Canary, operation: str
-    ) -> None:
+    async def test_a_deadline_that_has_passed_is_a_timeout(self, bridge: BridgeView, canary: Canary) -> None:
         """A call without time left is not sent."""
-        with refused(Code.TIMEOUT, Outcome.NOT_SENT):
-            await self.act(bridge.secrets, operation, canary, timeout=1e-9)
+        for operation in self.able():
+            with refused(Code.TIMEOUT, Outcome.NOT_SENT):
+                await self.act(bridge.secrets, operation, canary, timeout=1e-9)
 
     @needs("get", "set")
     async def test_a_deadline_in_reach_changes_nothing(self, bridge: BridgeView, canary: Canary) -> None:
@@ -36,19 +35,21 @@ class CallCases(SecretCases):
         await bridge.secrets.set("some/name", canary.text(), timeout=20)
         assert (await bridge.secrets.get("some/name", timeout=20.5)).value == canary.text()
 
-    async def test_a_closed_bridge_refuses(self, bridge: BridgeView, canary: Canary, operation: str) -> None:
+    async def test_a_closed_bridge_refuses(self, bridge: BridgeView, canary: Canary) -> None:
         """Nothing is sent over a bridge that is closed; closing twice is closing once."""
         await bridge.aclose()
         await bridge.aclose()
-        with refused(Code.WRONG_STATE, Outcome.NOT_SENT):
-            await self.act(bridge.secrets, operation, canary)
+        for operation in self.able():
+            with refused(Code.WRONG_STATE, Outcome.NOT_SENT):
+                await self.act(bridge.secrets, operation, canary)
 
-    async def test_a_used_bridge_can_be_closed(self, bridge: BridgeView, canary: Canary, operation: str) -> None:
-        """What was open is closed: the same call, once answered, is refused afterwards."""
+    async def test_a_used_bridge_can_be_closed(self, bridge: BridgeView, canary: Canary) -> None:
+        """What was open is closed: calls are refused afterwards."""
         assert (await bridge.health()).code is None
         await bridge.aclose()
-        with refused(Code.WRONG_STATE, Outcome.NOT_SENT):
-            await self.act(bridge.secrets, operation, canary)
+        for operation in self.able():
+            with refused(Code.WRONG_STATE, Outcome.NOT_SENT):
+                await self.act(bridge.secrets, operation, canary)
 
     @needs("list")
     async def test_leaving_the_with_block_closes(self, bridge: BridgeView, connect: Connect) -> None:

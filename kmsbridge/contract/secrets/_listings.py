@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome, SecretInfo
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract._wrong import PREFIXES
 from kmsbridge.contract.secrets._acts import SecretCases, drained, names
 
@@ -73,7 +71,7 @@ class ListingCases(SecretCases):
             assert await names(bridge.secrets.list(name)) == [name]
 
     @needs("list")
-    @pytest.mark.parametrize("prefix", PREFIXES, ids=repr)
+    @for_each("prefix", PREFIXES)
     async def test_a_prefix_no_name_can_have_is_refused(self, bridge: BridgeView, prefix: object) -> None:
         """It would silently find nothing."""
         with refused(Code.INVALID_ARGUMENT, Outcome.NOT_SENT) as info:

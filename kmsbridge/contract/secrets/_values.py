@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract.secrets._acts import SecretCases
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ class ValueCases(SecretCases):
     """Cases about values."""
 
     @needs("get", "set")
-    @pytest.mark.parametrize("kind", _VALUES)
+    @for_each("kind", _VALUES)
     async def test_a_value_comes_back_as_it_was_given(
         self, bridge: BridgeView, connect: Connect, canary: Canary, kind: str
     ) -> None:
@@ -92,7 +90,7 @@ class ValueCases(SecretCases):
             await bridge.secrets.get("large")
 
     @needs("set")
-    @pytest.mark.parametrize("kind", ["int", "None", "bytearray", "list", "half a surrogate pair"])
+    @for_each("kind", ["int", "None", "bytearray", "list", "half a surrogate pair"])
     async def test_what_is_no_value_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """Only text and bytes are values."""
         value = {

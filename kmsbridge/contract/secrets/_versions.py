@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import pytest
-
 from kmsbridge import Code, Outcome, Resource
-from kmsbridge.contract._contract import needs, refused
+from kmsbridge.contract._contract import for_each, needs, refused
 from kmsbridge.contract._wrong import VERSIONS
 from kmsbridge.contract.secrets._acts import SecretCases, drained
 
@@ -72,7 +70,7 @@ class VersionCases(SecretCases):
             await bridge.secrets.get("some/name", version)
 
     @needs("get", "set", "get_version")
-    @pytest.mark.parametrize("kind", VERSIONS)
+    @for_each("kind", VERSIONS)
     async def test_what_is_no_version_is_refused(self, bridge: BridgeView, canary: Canary, kind: str) -> None:
         """A malformed version is not sent."""
         await bridge.secrets.set("some/name", canary.text())
