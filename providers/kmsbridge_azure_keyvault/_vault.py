@@ -15,15 +15,14 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError
-from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.rest import HttpRequest
 
 from kmsbridge._decode import Answer, Phase, Refused, request_ids
 from kmsbridge._entra._asking import Asking, AsyncAsking
-from kmsbridge._entra._credentials import SILENT
 from kmsbridge._entra._tokens import tokens_of
 from kmsbridge._runtime import BlockingRuntime, SingleFlight
 from kmsbridge._wire import answer_of, azure_transport, open_wire, within
+from kmsbridge._wire._azure_policies import Skipped, last
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,33 +68,30 @@ class Vault:
         self.runtime = runtime
         self.tokens = tokens_of(settings.identity)
         self._wire = wire = open_wire(runtime, ca=settings.ca)
-        off: Any = SansIOHTTPPolicy()
+        transport = azure_transport(wire)
         options: dict[str, Any] = {
-            "transport": azure_transport(wire),
+            "transport": transport,
             "api_version": API_VERSION,
             "verify_challenge_resource": settings.verify_challenge,
-            "raw_response_hook": _heard,
-            "logger": SILENT,
-            "redirect_policy": off,
-            "logging_policy": off,
-            "proxy_policy": off,
-            "headers_policy": off,
+            "headers_policy": Skipped(),
+            "proxy_policy": Skipped(),
+            "redirect_policy": Skipped(),
+            "retry_policy": Skipped(),
+            # after the SDK's authentication come only its logs, its traces and its care for redirects
+            "custom_hook_policy": last(transport, _heard),
         }
         self._asking: Asking | AsyncAsking
         self._client: Client
         if isinstance(runtime, BlockingRuntime):
-            from azure.core.pipeline.policies import RetryPolicy
             from azure.keyvault.secrets import SecretClient
 
             self._asking = Asking(self.tokens)
-            self._client = SecretClient(self.url, self._asking, retry_policy=RetryPolicy.no_retries(), **options)
+            self._client = SecretClient(self.url, self._asking, **options)
         else:
-            from azure.core.pipeline.policies import AsyncRetryPolicy
             from azure.keyvault.secrets.aio import SecretClient as AsyncSecretClient
 
             self._asking = AsyncAsking(self.tokens, runtime)
-            retries = AsyncRetryPolicy.no_retries()
-            self._client = AsyncSecretClient(self.url, self._asking, retry_policy=retries, **options)
+            self._client = AsyncSecretClient(self.url, self._asking, **options)
 
     async def exchange(
         self,
