@@ -13,6 +13,7 @@ import os
 import threading
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
@@ -38,7 +39,6 @@ T = TypeVar("T")
 
 API_VERSION = "7.4"
 """The first that has all that is used here, so that every cloud and Managed HSM know it."""
-_JSON = {"Content-Type": "application/json"}
 
 
 class Raw(Protocol):
@@ -119,10 +119,12 @@ class Vault:
         """Make one request; its answer if that is a success, else `Refused`."""
         query = "&" if "?" in path else "?"
         url = f"{self.url}{path}" if "api-version=" in path else f"{self.url}{path}{query}api-version={API_VERSION}"
+        headers = {"x-ms-client-request-id": str(uuid4())}  # the SDK's own, by the time of day, takes 20 times as long
         if body is None:
-            request = HttpRequest(method, url)
+            request = HttpRequest(method, url, headers=headers)
         else:
-            request = HttpRequest(method, url, headers=_JSON, content=json.dumps(body).encode())
+            headers["Content-Type"] = "application/json"
+            request = HttpRequest(method, url, headers=headers, content=json.dumps(body).encode())
         try:
             raw = await self._sent(call, request)
         finally:
