@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from kmsbridge._errors import (
@@ -464,8 +465,12 @@ def _seconds(name: str, value: str, answer: Answer) -> float | None:
     return None if now is None or until - now > MAX_WAIT else max(0.0, until - now)
 
 
+@lru_cache(64)
 def http_date(value: str) -> float | None:
-    """An HTTP date, in seconds since 1970; the forms that name no zone are UTC too (RFC 9110, 5.6.7)."""
+    """An HTTP date, in seconds since 1970; the forms that name no zone are UTC too (RFC 9110, 5.6.7).
+
+    Remembered: many answers come within one second.
+    """
     if len(value) > MAX_COPIED:
         return None
     from datetime import UTC

@@ -44,7 +44,7 @@ class Number(str):
 
 def parsed(body: bytes) -> Mapping[str, Any]:
     """The object in a body."""
-    found = json.loads(body.decode("utf-8-sig"), parse_float=Number, parse_constant=_no_constant)
+    found = _JSON.decode(body.decode("utf-8-sig"))
     if not isinstance(found, dict):
         raise Malformed("no object")
     return found
@@ -52,6 +52,9 @@ def parsed(body: bytes) -> Mapping[str, Any]:
 
 def _no_constant(constant: str) -> object:
     raise Malformed(f"{constant} is no JSON")
+
+
+_JSON = json.JSONDecoder(parse_float=Number, parse_constant=_no_constant)
 
 
 def json_text(node: object, *, escaped: bool = False) -> str:

@@ -21,6 +21,7 @@ STRANGER = "<no envelope>"
 PAGE = f"{STRANGER} a page"
 _MAX_SAYS = 4 * 1024
 _MAX_FIELDS = 64
+_LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "date")
 _MAX_RESET = 24 * 60 * 60.0
 _BROKEN_CODE = re.compile(r'"code"\s{0,4}:\s{0,4}"([a-z][a-z0-9_]{2,63})"')
 _BROKEN_ID = re.compile(r'"request_id"\s{0,4}:\s{0,4}"([A-Za-z0-9_-]{4,64})"')
@@ -64,11 +65,11 @@ def read(answer: Answer) -> Reading:
 
 def rate_limit(answer: Answer) -> RateLimit | None:
     """What the headers say of the limit on requests, which every answer carries; None where they say nothing."""
-    names = ("limit", "remaining", "reset")
-    limit, remaining, reset = (_number(answer.header(f"x-ratelimit-{name}")) for name in names)
+    found = {name: value for key, value in reversed(answer.headers) if (name := key.lower()) in _LIMITS}
+    limit, remaining, reset = (_number(found.get(name)) for name in _LIMITS[:3])
     seconds = None
     if reset is not None:  # a moment, in seconds since 1970, on the clock of the service
-        now = http_date(answer.header("date") or "")
+        now = http_date(found.get("date", ""))
         now = answer.received_at if now is None else now
         seconds = None if now is None or reset - now > _MAX_RESET else max(0.0, reset - now)
     return None if limit is remaining is seconds is None else RateLimit(limit, remaining, seconds)
