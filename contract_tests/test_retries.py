@@ -8,19 +8,23 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from contract_tests import alibaba_emulator, cosmos_emulator, keyvault_emulator
-from kmsbridge import Code, KMSError, NotFoundError, Outcome, RetryAction, RetryPolicy, connect, connect_async
+from contract_tests import alibaba_emulator, cosmos_emulator, keyvault_emulator, scaivault_emulator
+from contract_tests.test_wire_shared import children
+from kmsbridge import Bridge, Code, KMSError, NotFoundError, Outcome, RetryAction, RetryPolicy, connect, connect_async
+from kmsbridge._registry import DRIVERS
 from kmsbridge._retry import TOKENS, budget_of
 from kmsbridge._runtime import AsyncioRuntime, BlockingRuntime
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Drip, Emulator, Garbage, Hang, Reset
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
+from kmsbridge_scaivault.emulator import ScaiVault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -32,6 +36,7 @@ LONG = os.environ.get("KMSBRIDGE_LONG") == "1"
 LOST = 10_000 if LONG else 60
 """Lost answers of a service, in both modes and all its writes together."""
 BROKEN = 200 if LONG else 1
+CALLS = 1_000 if LONG else 128
 CANARY = Canary()
 QUICK = RetryPolicy(backoff=0.001, max_delay=0.001)
 
@@ -128,6 +133,10 @@ SERVICES: Mapping[str, Service] = {
     "azure-cosmos": Service(
         cosmos_emulator.emptied, cosmos_emulator.url, lambda: None, "GetDocument",
         dict.fromkeys(("first set", "set", "delete"), ("ExecuteBatch", ALWAYS)),
+    ),
+    "scaivault": Service(
+        scaivault_emulator.emptied, scaivault_emulator.url, lambda: ScaiVault.token, "ReadSecret",
+        {"first set": ("WriteSecret", PROVED), "set": ("WriteSecret", PROVED), "delete": ("DeleteSecret", NEVER)},
     ),
 }  # fmt: skip
 
@@ -319,6 +328,7 @@ async def test_what_was_never_sent_was_not_applied(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, mode: str, why: str
 ) -> None:
     """There is no connection: one of our errors, at the deadline at the latest, and no doubt."""
+    DRIVERS.close_process()  # nor one that another test has left
     nowhere = wire.service.url()
     failure = UNREACHABLE[why]
     if failure is not None:
@@ -380,3 +390,42 @@ async def test_a_call_may_be_cancelled_anywhere(wire: Wire, what: str) -> None:
     assert cancelled > 3
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
     await view.aclose()
+
+
+# -- threads and processes ----------------------------------------------------------------------
+
+
+def test_64_threads_share_a_bridge(wire: Wire) -> None:
+    """A third of the requests fail, and each thread reads what it asked for, or one of our errors."""
+    bridge = wire.connect("sync", retry=QUICK).bridge
+    assert isinstance(bridge, Bridge)
+    for number in range(8):
+        bridge.secrets.set(f"a-{number}", f"value {number}")
+    wire.emulator.fail(wire.service.read, Answer(503), times=None, probability=0.3)
+    counted = bridge.stats().calls
+
+    def read(number: int) -> bool:
+        try:
+            return bridge.secrets.get(f"a-{number % 8}", timeout=60).text == f"value {number % 8}"
+        except KMSError as error:
+            return error.code is Code.SERVICE_UNAVAILABLE
+
+    with bridge, ThreadPoolExecutor(64) as pool:
+        assert all(pool.map(read, range(CALLS)))
+        assert bridge.stats().calls - counted == CALLS
+
+
+def test_a_bridge_that_is_warm_is_used_after_a_fork(wire: Wire) -> None:
+    """Parent and children read over it at the same time, retries included, and each reads what it asked for."""
+    bridge = wire.connect("sync", retry=QUICK).bridge
+    assert isinstance(bridge, Bridge)
+    for number in range(8):
+        bridge.secrets.set(f"a-{number}", f"value {number}")
+    wire.emulator.fail(wire.service.read, Answer(503), times=2)
+
+    def work(child: int) -> bool:
+        numbers = [(child + number) % 8 for number in range(CALLS // 8)]
+        return all(bridge.secrets.get(f"a-{number}", timeout=60).text == f"value {number}" for number in numbers)
+
+    with bridge, children(2, work):
+        assert work(2)
