@@ -466,11 +466,14 @@ def test_a_client_is_exchanged_for_a_token(service: Service) -> None:
     assert login == b"sa%201:c4nary%3A%25"
 
 
-def test_a_thousand_callers_with_an_expired_token_make_one_token_request(service: Service) -> None:
-    """On threads and on an event loop at once, while the service refuses the old token of each of them."""
+@pytest.mark.parametrize("known", [False, True])
+def test_a_thousand_callers_with_an_expired_token_make_one_token_request(service: Service, known: bool) -> None:
+    """On threads and an event loop at once, whether we know that it has expired or the service refuses it to each."""
     store = tokens_of(CLIENT)
-    drive(store.get(BLOCKING, Wire(), Call("secrets.get", None, 5.0)))
+    first = drive(store.get(BLOCKING, Wire(), Call("secrets.get", None, 5.0)))
     assert service.tokens == 1
+    if known:
+        store._held.kept["token"] = Kept(first._replace(ends=0.0), 0.0)
     begin = threading.Barrier(41)
     shown: list[str] = []
 
