@@ -67,6 +67,8 @@ class Contract:
     """The abilities that the provider claims."""
     unclaimed: ClassVar[frozenset[str]]
     """The others."""
+    _arguments: ClassVar[dict[str, list[str]]]
+    """The arguments of cases that stand for abilities, and what they run through."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -79,6 +81,7 @@ class Contract:
         flags = {field.name: getattr(cls.claims, field.name) for field in fields(cls.claims)}
         cls.claimed = frozenset(name for name, value in flags.items() if value is True)
         cls.unclaimed = frozenset(name for name, value in flags.items() if value is False)
+        cls._arguments = cls._tables()
         for name in dir(cls):
             if name.startswith("test") and not cls._applies(getattr(cls, name)):
                 setattr(cls, name, None)
@@ -91,11 +94,10 @@ class Contract:
             raise TypeError(f"a case asks for abilities that do not exist: {', '.join(sorted(unknown))}")
         if case is None or not needed <= cls.claimed or not lacked <= cls.unclaimed:
             return False
-        return all(cls._tables().get(argument, True) for argument in inspect.signature(case).parameters)
+        return all(cls._arguments.get(argument, True) for argument in inspect.signature(case).parameters)
 
     @classmethod
     def _tables(cls) -> dict[str, list[str]]:
-        """The arguments of cases that stand for abilities, and what they run through."""
         return {
             "operation": [name for name in cls.operations if name in cls.claimed],
             "ability": sorted(cls.unclaimed),
@@ -108,7 +110,7 @@ class Contract:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run a case once per claimed operation, or per ability that is not claimed."""
-        for argument, names in self._tables().items():
+        for argument, names in self._arguments.items():
             if argument in metafunc.fixturenames:
                 metafunc.parametrize(argument, names)
 

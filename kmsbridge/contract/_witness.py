@@ -14,7 +14,7 @@ import warnings
 from base64 import b64encode
 from contextlib import contextmanager
 from secrets import token_hex
-from traceback import TracebackException
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from kmsbridge import KMSError, Secret
@@ -105,8 +105,7 @@ class Witness:
             self._search(f"str of the {what}", str(link))
             self._search(f"repr of the {what}", repr(link))
             self._search(f"args or attributes of the {what}", f"{link.args!r} {vars(link)!r}")
-            told = TracebackException(type(link), link, frames, capture_locals=True)
-            self._search(f"traceback with locals of the {what}", "".join(told.format(chain=False)))
+            self._search(f"traceback with locals of the {what}", _locals(frames))
             if isinstance(link, KMSError):
                 self._search(f"details() of the {what}", link.details())
                 self._search(f"to_dict() of the {what}", repr(link.to_dict()))
@@ -146,6 +145,20 @@ def linked(error: BaseException) -> Iterator[BaseException]:
         seen.append(link)
         yield link
         waiting += [link.__cause__, link.__context__]
+
+
+def _locals(traceback: TracebackType | None) -> str:
+    """The local variables of all frames, as reporters of errors print them."""
+    return "\n".join(
+        f"{name} = {_shown(value)}" for frame, _ in walk_tb(traceback) for name, value in frame.f_locals.items()
+    )
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # of what is not whole yet
+        return f"<{type(value).__name__}>"
 
 
 def _formatted(record: logging.LogRecord) -> str:
