@@ -368,6 +368,34 @@ def test_there_is_nothing_to_show_where_it_is_known(script: Script, fake_time: F
     assert "proof" not in script.log
 
 
+def test_what_was_partly_carried_out_is_in_doubt(script: Script, fake_time: FakeTime, mode: Mode) -> None:
+    """The driver says so, whatever the refusal that followed: it is not done again, and a look would show nothing."""
+    script.repeatable = False
+    script.proof = Secret("x", "7", "y")
+
+    async def half(_: object, call: Call) -> None:
+        call.applied = True
+        raise SLOW_DOWN
+
+    script.on["set"] = half
+    error = mode.error("secrets.set", "x", "y")
+    assert script.log == ["set", "repeatable secrets.set"]
+    assert (error.code, error.outcome, error.attempts) == (Code.RATE_LIMITED, Outcome.UNKNOWN, 1)
+    assert fake_time.waits == []
+
+
+def test_attempts_that_an_sdk_makes_are_counted(script: Script, fake_time: FakeTime, mode: Mode) -> None:
+    """Three are three, whoever made them."""
+
+    async def thrice(_: object, call: Call) -> None:
+        call.attempts += 2
+        raise DOWN
+
+    script.on["get"] = thrice
+    error = mode.error("secrets.get", "x")
+    assert (script.log, error.attempts, error.retry.exhausted, fake_time.waits) == (["get"], 3, True, [])
+
+
 # -- the budget ---------------------------------------------------------------------------------
 
 
@@ -393,6 +421,15 @@ def test_throttling_costs_less_and_success_gives_back(script: Script, fake_time:
         def tokens() -> int:
             return round(bridge.stats().budget * retry.TOKENS)
 
+        script.on["get"] = first(DOWN, SLOW_DOWN)
+        bridge.secrets.get("x")  # the last retry's come back, the first's do not
+        assert tokens() == retry.TOKENS - 14
+        for _ in range(20):
+            bridge.secrets.get("x")
+        assert tokens() == retry.TOKENS
+        with kmsbridge.connect(URL, on_event=lambda _: None) as watched:
+            watched.secrets.get("x")
+        assert tokens() == retry.TOKENS  # and never more
         script.on["get"] = always(SLOW_DOWN)
         with pytest.raises(ThrottledError):
             bridge.secrets.get("x")
