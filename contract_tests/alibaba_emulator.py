@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import socket
-import tempfile
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
-from kmsbridge.emulation import Emulator
+from contract_tests.shared_emulator import SharedEmulator, surrounded
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kmsbridge.emulation import Emulator
 
-@cache
-def running() -> Emulator:
-    """The emulator, started by the first who asks; it ends with the process."""
-    emulator = Emulator(AlibabaKms()).start()
-    atexit.register(emulator.stop)
-    return emulator
-
-
-@cache
-def authority() -> str:
-    """The file with the certificate that its clients trust."""
-    handle, path = tempfile.mkstemp(suffix=".pem")
-    os.close(handle)
-    atexit.register(os.unlink, path)
-    return running().write_ca(path)
-
-
-@contextmanager
-def emptied(**settings: Any) -> Iterator[Emulator]:
-    """The emulator without state, set up as said."""
-    emulator = running()
-    emulator.reset()
-    emulator.configure(**settings)
-    yield emulator
-    emulator.clear_failures()
+_shared = SharedEmulator(AlibabaKms)
+running, authority, emptied = _shared.running, _shared.authority, _shared.emptied
 
 
 def url(port: int | None = None, ca: str | None = None) -> str:
@@ -69,15 +42,9 @@ def both_url(port: int | None = None, ca: str | None = None) -> str:
 @contextmanager
 def admitted(emulator: Emulator | None = None) -> Iterator[None]:
     """The client key of the instance in the environment, and its name resolved."""
-    backend, resolve = (emulator or running()).backend, socket.getaddrinfo
+    backend = (emulator or running()).backend
     assert isinstance(backend, AlibabaKms)
-
-    def resolved(host: Any, *arguments: Any, **options: Any) -> Any:
-        """Not every system knows the names under localhost."""
-        return resolve("localhost" if str(host).endswith(".localhost") else host, *arguments, **options)
-
-    client_key = {"KMSBRIDGE_CLIENT_KEY": backend.access_point.client_key}
-    with patch.dict(os.environ, client_key), patch.object(socket, "getaddrinfo", resolved):
+    with surrounded({"KMSBRIDGE_CLIENT_KEY": backend.access_point.client_key}):
         yield
 
 

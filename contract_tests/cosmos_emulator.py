@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import socket
-import tempfile
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
-from kmsbridge.emulation import Emulator
+from contract_tests.shared_emulator import SharedEmulator, surrounded
 from kmsbridge_azure_cosmos.emulator import Cosmos, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kmsbridge.emulation import Emulator
+
 CONTAINER = "/dbs/db/colls/secrets"
-
-
-@cache
-def running() -> Emulator:
-    """The emulator, started by the first who asks; it ends with the process."""
-    emulator = Emulator(Cosmos(Settings(containers=("db/secrets/name",)))).start()
-    atexit.register(emulator.stop)
-    return emulator
-
-
-@cache
-def authority() -> str:
-    """The file with the certificate that its clients trust."""
-    handle, path = tempfile.mkstemp(suffix=".pem")
-    os.close(handle)
-    atexit.register(os.unlink, path)
-    return running().write_ca(path)
+_shared = SharedEmulator(lambda: Cosmos(Settings(containers=("db/secrets/name",))))
+running, authority = _shared.running, _shared.authority
 
 
 @contextmanager
 def emptied(**settings: Any) -> Iterator[Emulator]:
     """The emulator with an empty container, set up as said; key and application are in the environment."""
-    emulator = running()
-    emulator.reset()
-    emulator.configure(**settings)
-    resolve = socket.getaddrinfo
-
-    def resolved(host: Any, *arguments: Any, **options: Any) -> Any:
-        """Not every system knows the names under localhost."""
-        return resolve("localhost" if str(host).endswith(".localhost") else host, *arguments, **options)
-
-    with patch.dict(os.environ, emulator.backend.environment), patch.object(socket, "getaddrinfo", resolved):
+    with _shared.emptied(**settings) as emulator, surrounded(emulator.backend.environment):
         yield emulator
-    emulator.clear_failures()
 
 
 def url(container: str = "secrets", **options: str) -> str:

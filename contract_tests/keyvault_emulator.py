@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import socket
-import tempfile
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
-from kmsbridge.emulation import Emulator
+from contract_tests.shared_emulator import SharedEmulator, surrounded
 from kmsbridge_azure_keyvault.emulator import KeyVault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kmsbridge.emulation import Emulator
 
-@cache
-def running() -> Emulator:
-    """The emulator, started by the first who asks; it ends with the process."""
-    emulator = Emulator(KeyVault()).start()
-    atexit.register(emulator.stop)
-    return emulator
-
-
-@cache
-def authority() -> str:
-    """The file with the certificate that its clients trust."""
-    handle, path = tempfile.mkstemp(suffix=".pem")
-    os.close(handle)
-    atexit.register(os.unlink, path)
-    return running().write_ca(path)
+_shared = SharedEmulator(KeyVault)
+running, authority = _shared.running, _shared.authority
 
 
 @contextmanager
 def emptied(**settings: Any) -> Iterator[Emulator]:
-    """The emulator without state, set up as said, its application in the environment, and its names resolved."""
-    emulator = running()
-    emulator.reset()
-    emulator.configure(**settings)
-    backend, resolve = emulator.backend, socket.getaddrinfo
-    assert isinstance(backend, KeyVault)
-
-    def resolved(host: Any, *arguments: Any, **options: Any) -> Any:
-        """Not every system knows the names under localhost."""
-        return resolve("localhost" if str(host).endswith(".localhost") else host, *arguments, **options)
-
-    with patch.dict(os.environ, backend.environment), patch.object(socket, "getaddrinfo", resolved):
+    """The emulator without state, set up as said; its application is in the environment."""
+    with _shared.emptied(**settings) as emulator, surrounded(emulator.backend.environment):
         yield emulator
-    emulator.clear_failures()
 
 
 def url(host: str = "localhost", *, credential: str | None = "environment", verify: bool | None = None) -> str:

@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import tempfile
-from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any
-
-from kmsbridge.emulation import Emulator
+from contract_tests.shared_emulator import SharedEmulator
 from kmsbridge_scaivault.emulator import ScaiVault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 UNLIMITED = {
     f"{kind}_per_minute": 10**9
     for kind in ("reads", "writes", "deletes", "lists", "batch_reads", "batch_metadata", "whoami")
 }
-
-
-@cache
-def running() -> Emulator:
-    """The emulator, started by the first who asks; it ends with the process."""
-    emulator = Emulator(ScaiVault()).start()
-    atexit.register(emulator.stop)
-    return emulator
-
-
-@cache
-def authority() -> str:
-    """The file with the certificate that its clients trust."""
-    handle, path = tempfile.mkstemp(suffix=".pem")
-    os.close(handle)
-    atexit.register(os.unlink, path)
-    return running().write_ca(path)
-
-
-@contextmanager
-def emptied(**settings: Any) -> Iterator[Emulator]:
-    """The emulator without state, set up as said; without its limits, unless they are."""
-    emulator = running()
-    emulator.reset()
-    emulator.configure(**{**UNLIMITED, **settings})
-    yield emulator
-    emulator.clear_failures()
+_shared = SharedEmulator(ScaiVault, **UNLIMITED)
+running, authority, emptied = _shared.running, _shared.authority, _shared.emptied
 
 
 def url(tenant: str = "", **options: str) -> str:
