@@ -510,6 +510,20 @@ def test_a_ciphertext_outlives_new_versions_and_binds_its_context(client: Any) -
         assert refusal(lambda other=other: client.decrypt(other)).code == "InvalidParameter"
 
 
+def test_sm4_keys_encrypt(client: Any) -> None:
+    """As AES keys do; and what was damaged is nothing."""
+    key = key_of(client, key_spec="Aliyun_SM4")
+    assert (key.key_spec, key.key_usage) == ("Aliyun_SM4", "ENCRYPT/DECRYPT")
+    seal = models.EncryptRequest(key_id=key.key_id, plaintext=text(b"x"), encryption_context=CONTEXT)
+    sealed = base64.b64decode(client.encrypt(seal).body.ciphertext_blob)
+    for blob, context in ((sealed, CONTEXT), (sealed, {}), (sealed[:-1] + bytes([sealed[-1] ^ 1]), CONTEXT)):
+        request = models.DecryptRequest(ciphertext_blob=text(blob), encryption_context=context)
+        if (blob, context) == (sealed, CONTEXT):
+            assert base64.b64decode(client.decrypt(request).body.plaintext) == b"x"
+        else:
+            assert refusal(lambda request=request: client.decrypt(request)).code == "InvalidParameter"
+
+
 def test_data_keys(client: Any) -> None:
     """Plain and encrypted are the same; a number of bytes wins over a kind."""
     key = key_of(client)

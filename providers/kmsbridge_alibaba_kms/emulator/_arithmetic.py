@@ -8,7 +8,10 @@ import secrets
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import SM4
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kmsbridge_alibaba_kms.emulator._known import Refused
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from kmsbridge_alibaba_kms.emulator._state import Material
 
 IV_BYTES, TAG_BYTES, DIGEST_BYTES = 12, 16, 32
+SM4_BYTES = 16
+"""Of material that long; AES keys have 32."""
 _SHA_256 = utils.Prehashed(hashes.SHA256())
 _OAEP: Mapping[str, AsymmetricPadding] = {
     "RSAES_OAEP_SHA_256": padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None),
@@ -50,6 +55,10 @@ def seal(material: Material, plaintext: bytes, aad: bytes, iv: bytes | None = No
     if not isinstance(material, bytes):
         raise Refused("UnsupportedOperation")
     iv = iv or secrets.token_bytes(IV_BYTES)
+    if len(material) == SM4_BYTES:
+        cipher = Cipher(SM4(material), GCM(iv)).encryptor()
+        cipher.authenticate_additional_data(aad)
+        return iv, cipher.update(plaintext) + cipher.finalize() + cipher.tag
     return iv, AESGCM(material).encrypt(iv, plaintext, aad)
 
 
@@ -62,6 +71,10 @@ def unseal(material: Material, iv: bytes, sealed: bytes, aad: bytes) -> bytes:
     if not isinstance(material, bytes):
         raise Refused("UnsupportedOperation")
     try:
+        if len(material) == SM4_BYTES:
+            cipher = Cipher(SM4(material), GCM(iv, sealed[-TAG_BYTES:])).decryptor()
+            cipher.authenticate_additional_data(aad)
+            return cipher.update(sealed[:-TAG_BYTES]) + cipher.finalize()
         return AESGCM(material).decrypt(iv, sealed, aad)
     except (InvalidTag, ValueError):
         raise Refused("InvalidParameter") from None

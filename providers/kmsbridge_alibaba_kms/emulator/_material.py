@@ -6,6 +6,8 @@ import secrets
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from kmsbridge_alibaba_kms.emulator._arithmetic import SM4_BYTES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 ENCRYPT, SIGN = "ENCRYPT/DECRYPT", "SIGN/VERIFY"
 USAGES: Mapping[str, tuple[str, ...]] = {
     "Aliyun_AES_256": (ENCRYPT,),
+    "Aliyun_SM4": (ENCRYPT,),
     "RSA_2048": (ENCRYPT, SIGN),
     "RSA_3072": (ENCRYPT, SIGN),
     "EC_P256": (SIGN,),
@@ -31,4 +34,4 @@ def generate(spec: str) -> Material:
         return rsa.generate_private_key(65537, _RSA_BITS[spec])
     if spec in _CURVES:
         return ec.generate_private_key(_CURVES[spec]())
-    return secrets.token_bytes(32)
+    return secrets.token_bytes(SM4_BYTES if spec == "Aliyun_SM4" else 32)
