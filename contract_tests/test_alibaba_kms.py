@@ -21,7 +21,9 @@ from kmsbridge.contract import (
     refused,
 )
 from kmsbridge.emulation import Reset
-from kmsbridge_alibaba_kms._abilities import INSTANCE, REGION
+from kmsbridge_alibaba_kms._abilities import BOTH, INSTANCE, REGION
+from kmsbridge_alibaba_kms.emulator import AlibabaKms
+from kmsbridge_alibaba_kms.emulator._state import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +48,7 @@ class Region(Harness):
         with ExitStack() as stack:
             for name, size in pages.items():
                 stack.enter_context(patch(f"kmsbridge_alibaba_kms.{name}", size))
-            stack.enter_context(emptied())
+            stack.enter_context(emptied(version_seconds=1))
             yield self.opened(stack)
 
     def opened(self, stack: ExitStack) -> Backend:
@@ -87,6 +89,10 @@ class Instance(Region):
         """By its AccessKey, and a client key."""
         stack.enter_context(admitted())
         return Backend(both_url(), credential())
+
+    def capabilities(self) -> Capabilities:
+        """Known without an emulator."""
+        return BOTH
 
 
 class InstanceAlone(Instance):
@@ -153,6 +159,32 @@ class TestKeys(KeysContract):
         running().fail("CreateAlias", "Rejected.PendingDeletion", before_applying=False)
         with refused(Code.ALREADY_EXISTS):
             await bridge.keys.create("some/key", KeySpec.AES_256)
+
+
+    async def test_a_version_is_made_once_in_seven_days(self, bridge: BridgeView) -> None:
+        """The service has one code for this and for keys of which none is made; the driver tells them apart."""
+        running().configure(version_days=7)
+        await bridge.keys.create("some/key", KeySpec.EC_P256)
+        with refused(Code.WRONG_STATE):
+            await bridge.keys.rotate("some/key")
+        running().clock.advance(days=8)
+        made = await bridge.keys.rotate("some/key")
+        assert (await bridge.keys.get("some/key")).version == made.version
+
+    async def test_versions_that_the_service_makes_are_used(self, bridge: BridgeView, canary: Canary) -> None:
+        """By a policy of the key: what the older one encrypted is decrypted."""
+        first = await bridge.keys.create("some/key", KeySpec.AES_256)
+        old = await bridge.keys.encrypt("some/key", canary.bytes())
+        backend = running().backend
+        assert isinstance(backend, AlibabaKms)
+        (key,) = backend._account.keys.values()
+        key.rotates_every, key.rotates = 7 * DAY, key.created + 7 * DAY
+        running().clock.advance(days=8)
+        new = await bridge.keys.encrypt("some/key", canary.bytes())
+        assert old.version == first.version != new.version
+        for sealed in (old, new):
+            assert await bridge.keys.decrypt("some/key", sealed) == canary.bytes()
+        assert [each.version async for each in bridge.keys.versions("some/key")] == [new.version, old.version]
 
 
 class TestInstanceKeys(KeysContract):

@@ -494,13 +494,43 @@ def test_tags(client: Any) -> None:
 # -- arithmetic -------------------------------------------------------------------------
 
 
-def test_a_ciphertext_outlives_new_versions_and_binds_its_context(client: Any) -> None:
+def test_versions_are_made_when_asked_for_or_by_themselves(emulator: Emulator, client: Any) -> None:
+    """Of asymmetric keys when asked, once in so many days; of symmetric ones by a policy."""
+    emulator.configure(version_days=7)
+    key, other = key_of(client, key_spec="EC_P256"), key_of(client)
+    make = models.CreateKeyVersionRequest(key_id=key.key_id)
+    assert refusal(lambda: client.create_key_version(make)).code == "Rejected.UnsupportedOperation"
+    emulator.clock.advance(days=7)
+    made = client.create_key_version(make).body.key_version
+    described = client.describe_key(models.DescribeKeyRequest(key_id=key.key_id)).body.key_metadata
+    assert described.primary_key_version == made.key_version_id
+    symmetric = models.CreateKeyVersionRequest(key_id=other.key_id)
+    assert refusal(lambda: client.create_key_version(symmetric)).code == "Rejected.UnsupportedOperation"
+    policy = models.UpdateRotationPolicyRequest
+    for wrong in ("6d", "731d", "7w", "x"):
+        request = policy(key_id=other.key_id, enable_automatic_rotation=True, rotation_interval=wrong)
+        assert refusal(lambda request=request: client.update_rotation_policy(request)).code == "InvalidParameter"
+    asymmetric = policy(key_id=key.key_id, enable_automatic_rotation=True)
+    assert refusal(lambda: client.update_rotation_policy(asymmetric)).code == "Rejected.UnsupportedOperation"
+    client.update_rotation_policy(
+        policy(key_id=other.key_id, enable_automatic_rotation=True, rotation_interval="168h")
+    )
+    emulator.clock.advance(days=7)
+    client.update_rotation_policy(policy(key_id=other.key_id, enable_automatic_rotation=False))
+    emulator.clock.advance(days=7)
+    listed = client.list_key_versions(models.ListKeyVersionsRequest(key_id=other.key_id)).body
+    assert listed.total_count == 2
+
+
+def test_a_ciphertext_outlives_new_versions_and_binds_its_context(emulator: Emulator, client: Any) -> None:
     """It says under which version it is; with another context it is nothing."""
-    key = key_of(client)
+    key = key_of(client, enable_automatic_rotation=True, rotation_interval="7d")
     seal = models.EncryptRequest(key_id=key.key_id, plaintext=text(b"x"), encryption_context=CONTEXT)
     sealed = client.encrypt(seal).body
-    made = client.create_key_version(models.CreateKeyVersionRequest(key_id=key.key_id)).body.key_version
-    assert client.encrypt(seal).body.key_version_id == made.key_version_id != sealed.key_version_id
+    emulator.clock.advance(days=8)
+    described = client.describe_key(models.DescribeKeyRequest(key_id=key.key_id)).body.key_metadata
+    assert (described.automatic_rotation, described.rotation_interval) == ("Enabled", "604800s")
+    assert client.encrypt(seal).body.key_version_id == described.primary_key_version != sealed.key_version_id
     opened = client.decrypt(
         models.DecryptRequest(ciphertext_blob=sealed.ciphertext_blob, encryption_context=CONTEXT)
     ).body

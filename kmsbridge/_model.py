@@ -290,6 +290,8 @@ class SpecAbilities:
     max_plaintext: int = 0
     """Bytes."""
     signature_algorithms: tuple[SignatureAlgorithm, ...] = ()
+    rotate: bool = True
+    """Where the backend rotates keys at all, also this kind."""
 
 
 @dataclass(frozen=True, slots=True)

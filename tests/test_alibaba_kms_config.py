@@ -12,7 +12,7 @@ from kmsbridge import InvalidRequestError
 from kmsbridge._config import Location, parse_url
 from kmsbridge._names import is_portable
 from kmsbridge_alibaba_kms import configure, name
-from kmsbridge_alibaba_kms._abilities import INSTANCE, REGION
+from kmsbridge_alibaba_kms._abilities import BOTH, INSTANCE, REGION
 from kmsbridge_alibaba_kms._config import KEYS, SECRETS, Given, Login
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_an_instance_alone_does_what_its_door_does() -> None:
     assert alone.instance.host == f"{KST}.cryptoservice.kms.aliyuncs.com"
     assert (alone.login, alone.capabilities) == (None, INSTANCE)
     both = settings(f"alibaba-kms://cn-hangzhou?instance={KST}&credential=environment")
-    assert (both.login, both.capabilities) == (Login("environment"), REGION)
+    assert (both.login, both.capabilities) == (Login("environment"), BOTH)
     assert settings(f"alibaba-kms://cn-hangzhou?instance={KST}", Credential()).capabilities is REGION
 
 

@@ -20,8 +20,12 @@ MIN_DAYS, MAX_DAYS, DAYS = 7, 366, 30
 MAX_TAGS = 18
 """A key has 20; two are ours."""
 
+VERSION_DAYS = 7
+"""Between two versions of a key, at least."""
+
 SPECS = {
-    KeySpec.AES_256: SpecAbilities(encrypt=True, context=True, max_plaintext=6 * 1024),
+    # The service makes versions of such a key by a policy of the key, not when it is asked to.
+    KeySpec.AES_256: SpecAbilities(encrypt=True, context=True, max_plaintext=6 * 1024, rotate=False),
     # What RSA-OAEP-256 leaves of the modulus: its size less 66 bytes (RFC 8017, 7.1.1).
     KeySpec.RSA_2048: SpecAbilities(encrypt=True, max_plaintext=190),
     KeySpec.RSA_3072: SpecAbilities(encrypt=True, max_plaintext=318),
@@ -61,6 +65,7 @@ REGION = Capabilities(
         get=True,
         list=True,
         versions=True,
+        rotate=True,
         enable=True,
         disable=True,
         schedule_deletion=True,
@@ -72,6 +77,8 @@ REGION = Capabilities(
         max_deletion_days=MAX_DAYS,
     ),
 )
-"""The region's door, alone or beside that of an instance."""
+"""The region's door alone."""
+BOTH = replace(REGION, keys=replace(REGION.keys, rotate=False))
+"""That of an instance beside it: of its keys no version can be made."""
 INSTANCE = Capabilities(secrets=SecretAbilities(get=True, get_version=True), keys=_USES)
 """The door of an instance alone: cryptography, and reading secrets."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kmsbridge._config import check_names
 from kmsbridge._errors import invalid
 from kmsbridge._names import IdentityNames, is_portable
-from kmsbridge_alibaba_kms._abilities import INSTANCE, REGION
+from kmsbridge_alibaba_kms._abilities import BOTH, INSTANCE, REGION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def configure(location: Location) -> KmsSettings:
         ca=_file(given, "ca"),
         login=login,
         instance=instance,
-        capabilities=INSTANCE if login is None else REGION,
+        capabilities=INSTANCE if login is None else REGION if instance is None else BOTH,
     )
 
 

@@ -28,6 +28,7 @@ _NOT_REPEATABLE = frozenset(
         "secrets.delete",
         "secrets.recover",
         "secrets.purge",
+        "keys.rotate",
         "keys.schedule_deletion",
         "keys.cancel_deletion",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -17,13 +18,12 @@ from kmsbridge._decode import Answer, Refused
 from kmsbridge._errors import Code, invalid, unsupported
 from kmsbridge._model import Key, KeySpec, Page
 from kmsbridge_alibaba_kms import _answers, _findings, _paging
-from kmsbridge_alibaba_kms._abilities import DAYS, MIN_DAYS
+from kmsbridge_alibaba_kms._abilities import DAYS, MIN_DAYS, VERSION_DAYS
 from kmsbridge_alibaba_kms._config import ALIAS
 from kmsbridge_alibaba_kms._errors import decoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from typing import Any
 
     from kmsbridge._call import Call
@@ -205,9 +205,27 @@ class KmsKeys:
         ])
 
     async def rotate_key(self, call: Call, name: str) -> Key:
-        """Which keys can be given a version when, the vendor's pages do not agree on."""
-        del call, name
-        raise unsupported("keys.rotate")
+        """Make a version of an asymmetric key, which is used from now on; once in 7 days."""
+        found = await self._live(call, name)
+        if self._region.instance is not None or found.spec in (KeySpec.AES_256, None):
+            raise Refused(Answer(door=_findings.KIND))
+        try:
+            version = await self._region.exchange(call, "CreateKeyVersion", {"KeyId": found.id}, _new_version)
+        except Refused as error:
+            refused = error
+        else:
+            call.applied = True
+            found = found._replace(version=version)
+            self._keep(name, found)
+            return _key(name, found, _shown(await self._all_tags(call, found)))
+        if _code(refused) is Code.UNSUPPORTED and await self._is_young(call, found):
+            raise Refused(refused.answer._replace(door=_findings.YOUNG))
+        raise refused
+
+    async def _is_young(self, call: Call, found: Metadata) -> bool:
+        """Whether its latest version is too young for the service to make another."""
+        made_at = (await self._versions(call, found))[0][1]
+        return made_at is not None and datetime.now(UTC) - made_at < timedelta(VERSION_DAYS)
 
     # -- states -------------------------------------------------------------------------
 
@@ -369,6 +387,10 @@ def _aliases(node: Mapping[str, Any]) -> _paging.Numbered:
         for each in _answers.objects(node, "Aliases", "Alias")
     ]
     return _paging.Numbered([(alias, (alias, id_)) for alias, id_ in found], _answers.number(node, "TotalCount"))
+
+
+def _new_version(node: Mapping[str, Any]) -> str:
+    return _answers.text(_answers.holder(node, "KeyVersion"), "KeyVersionId")
 
 
 def _key_versions(node: Mapping[str, Any]) -> tuple[list[tuple[str, datetime | None]], int]:

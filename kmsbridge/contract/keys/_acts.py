@@ -72,6 +72,10 @@ class KeyCases(Contract):
             "cipher": [*cls.ciphers()],
             "binder": [spec for spec in cls.ciphers() if cls.claims.specs[spec].context],
             "signer": [*cls.signers()],
+            "fixed": [spec for spec in cls.families() if not cls.claims.specs[spec].rotate],
+            "rotating_asymmetric": [*cls.rotating(cls.asymmetric())],
+            "rotating_cipher": [*cls.rotating(cls.ciphers())],
+            "rotating_signer": [*cls.rotating(cls.signers())],
         }
 
     # -- kinds of key -------------------------------------------------------------------
@@ -110,6 +114,16 @@ class KeyCases(Contract):
     def kind(cls) -> KeySpec:
         """A cheap kind, for cases in which it does not matter; any where there is none."""
         return (cls.users() or cls.kinds() or list(KeySpec))[0]
+
+    @classmethod
+    def rotating(cls, specs: Iterable[KeySpec]) -> list[KeySpec]:
+        """Those of these kinds that are rotated."""
+        return [spec for spec in specs if cls.claims.specs[spec].rotate]
+
+    @classmethod
+    def rotated(cls) -> KeySpec:
+        """A cheap kind that is rotated."""
+        return cls.rotating([*cls.users(), *cls.kinds()])[0]
 
     @classmethod
     def uses(cls, spec: KeySpec | str) -> list[str]:

@@ -144,10 +144,10 @@ class CiphertextCases(KeyCases):
 
     @needs("create", "encrypt", "decrypt", "rotate")
     async def test_a_ciphertext_of_another_version_does_not_decrypt(
-        self, bridge: BridgeView, canary: Canary, cipher: str
+        self, bridge: BridgeView, canary: Canary, rotating_cipher: str
     ) -> None:
         """Each version decrypts what it encrypted."""
-        await bridge.keys.create("some/key", cipher)
+        await bridge.keys.create("some/key", rotating_cipher)
         old = await bridge.keys.encrypt("some/key", canary.bytes())
         await bridge.keys.rotate("some/key")
         new = await bridge.keys.encrypt("some/key", canary.bytes())

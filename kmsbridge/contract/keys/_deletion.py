@@ -157,7 +157,7 @@ class DeletionCases(KeyCases):
     @needs("create", "schedule_deletion", "cancel_deletion", "rotate", "versions")
     async def test_keeping_a_key_keeps_its_versions(self, bridge: BridgeView, canary: Canary) -> None:
         """All of them, in the same order, and what the older ones gave."""
-        spec = self.kind()
+        spec = self.rotated()
         versions = [(await self.create(bridge.keys, spec=spec)).version]
         samples = await self.samples(bridge.keys, "some/key", spec, canary)
         versions += [(await bridge.keys.rotate("some/key")).version for _ in range(2)]

@@ -153,10 +153,10 @@ class EnvelopeCases(KeyCases):
 
     @needs("create", "wrap", "unwrap", "rotate")
     async def test_another_version_does_not_open_an_envelope(
-        self, bridge: BridgeView, canary: Canary, cipher: str
+        self, bridge: BridgeView, canary: Canary, rotating_cipher: str
     ) -> None:
         """Each version opens what was sealed under it."""
-        await bridge.keys.create("some/key", cipher)
+        await bridge.keys.create("some/key", rotating_cipher)
         old = await bridge.keys.seal("some/key", canary.bytes())
         await bridge.keys.rotate("some/key")
         new = await bridge.keys.seal("some/key", canary.bytes())

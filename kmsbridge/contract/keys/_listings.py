@@ -25,7 +25,7 @@ class ListingCases(KeyCases):
     @needs("create", "list", "rotate")
     async def test_a_key_is_listed_once(self, bridge: BridgeView) -> None:
         """However many versions it has."""
-        await self.create(bridge.keys)
+        await self.create(bridge.keys, spec=self.rotated())
         latest = await bridge.keys.rotate("some/key")
         (key,) = await drained(bridge.keys.list())
         assert isinstance(key, Key)

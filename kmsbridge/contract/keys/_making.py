@@ -81,7 +81,7 @@ class MakingCases(KeyCases):
     @needs("create", "tags", "get", "rotate")
     async def test_tags_stay_with_the_key(self, bridge: BridgeView) -> None:
         """A rotation leaves them alone."""
-        await bridge.keys.create("some/key", self.kind(), tags={"team": "billing"})
+        await bridge.keys.create("some/key", self.rotated(), tags={"team": "billing"})
         await bridge.keys.rotate("some/key")
         assert dict((await bridge.keys.get("some/key")).tags) == {"team": "billing"}
 

@@ -50,9 +50,11 @@ class PublicKeyCases(KeyCases):
             assert _decoded(jwk["y"]) == point.y.to_bytes(size, "big")
 
     @needs("create", "public_key", "rotate")
-    async def test_each_version_has_its_public_key(self, bridge: BridgeView, connect: Connect, asymmetric: str) -> None:
+    async def test_each_version_has_its_public_key(
+        self, bridge: BridgeView, connect: Connect, rotating_asymmetric: str
+    ) -> None:
         """The latest is given where none is named; an old one stays as it was."""
-        first = (await bridge.keys.create("some/key", asymmetric)).version
+        first = (await bridge.keys.create("some/key", rotating_asymmetric)).version
         old = await bridge.keys.public_key("some/key")
         second = (await bridge.keys.rotate("some/key")).version
         new = await connect().keys.public_key("some/key")

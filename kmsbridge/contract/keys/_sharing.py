@@ -28,7 +28,7 @@ class SharingCases(KeyCases):
     @needs("create", "rotate", "versions")
     async def test_rotations_at_once_lose_no_version(self, bridge: BridgeView, connect: Connect) -> None:
         """All of them are there afterwards, each once."""
-        first = await self.create(bridge.keys)
+        first = await self.create(bridge.keys, spec=self.rotated())
         views = [bridge, *(connect() for _ in range(_SOME - 1))]
         rotated = await bridge.together([partial(view.keys.rotate, "some/key") for view in views])
         versions = [key.version for key in rotated if isinstance(key, Key)]
@@ -93,7 +93,7 @@ class SharingCases(KeyCases):
         self, bridge: BridgeView, connect: Connect, canary: Canary
     ) -> None:
         """What is given in between is taken back."""
-        spec = self.kind()
+        spec = self.rotated()
         await self.create(bridge.keys, spec=spec)
         other = connect()
 

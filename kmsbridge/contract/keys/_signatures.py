@@ -126,10 +126,12 @@ class SignatureCases(KeyCases):
             assert fits is (made is said)
 
     @needs("create", "sign", "verify", "rotate")
-    async def test_a_signature_outlives_a_rotation(self, bridge: BridgeView, canary: Canary, signer: str) -> None:
+    async def test_a_signature_outlives_a_rotation(
+        self, bridge: BridgeView, canary: Canary, rotating_signer: str
+    ) -> None:
         """It knows its version; bytes alone are compared with the latest one, or the one that is named."""
-        await bridge.keys.create("some/key", signer)
-        algorithm = self._algorithms(signer)[0]
+        await bridge.keys.create("some/key", rotating_signer)
+        algorithm = self._algorithms(rotating_signer)[0]
         old = await bridge.keys.sign("some/key", canary.bytes(), algorithm=algorithm)
         await bridge.keys.rotate("some/key")
         new = await bridge.keys.sign("some/key", canary.bytes(), algorithm=algorithm)

@@ -25,7 +25,7 @@ class StateCases(KeyCases):
             samples = await self.samples(bridge.keys, name, spec, canary)
             disabled = await bridge.keys.disable(name)
             assert (disabled.name, disabled.enabled) == (name, False)
-            for operation in (*self.uses(spec), *(["rotate"] if self.can("rotate") else [])):
+            for operation in (*self.uses(spec), *(["rotate"] if self.can("rotate") and self.rotating([spec]) else [])):
                 with refused(Code.DISABLED) as info:
                     await self.act(bridge.keys, operation, canary, name=name, samples=samples)
                 assert info.value.resource is not None

@@ -12,6 +12,7 @@ from kmsbridge.contract.keys._acts import KeyCases, drained
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from kmsbridge import KeySpec
     from kmsbridge.contract._views import BridgeView
     from kmsbridge.contract._witness import Canary
 
@@ -22,7 +23,7 @@ class VersionCases(KeyCases):
     @needs("create", "rotate", "get")
     async def test_rotate_appends_a_version(self, bridge: BridgeView) -> None:
         """Of the same kind; it is the latest from then on."""
-        made = await self.create(bridge.keys)
+        made = await self.create(bridge.keys, spec=self.rotated())
         rotated = [await bridge.keys.rotate("some/key") for _ in range(2)]
         assert len({made.version, *(key.version for key in rotated)}) == 3
         for key in (*rotated, await bridge.keys.get("some/key")):
@@ -32,7 +33,7 @@ class VersionCases(KeyCases):
     @needs("create", "rotate")
     async def test_everything_is_done_with_the_latest_version(self, bridge: BridgeView, canary: Canary) -> None:
         """Ciphertexts and signatures say with which."""
-        for number, spec in enumerate(self.users()):
+        for number, spec in enumerate(self._used()):
             name = f"key/{number}"
             versions = [(await self.create(bridge.keys, name, spec)).version]
             for turn in range(2):
@@ -43,10 +44,14 @@ class VersionCases(KeyCases):
                 assert {it.version for it in given} == {versions[turn]}
                 versions.append((await bridge.keys.rotate(name)).version)
 
+    def _used(self) -> list[KeySpec]:
+        """A kind that encrypts and one that signs, of those that are rotated."""
+        return list(dict.fromkeys([*self.rotating(self.ciphers())[:1], *self.rotating(self.signers())[:1]]))
+
     @needs("create", "rotate")
     async def test_what_an_old_version_gave_is_taken_back(self, bridge: BridgeView, canary: Canary) -> None:
         """However often the key was rotated, and for each family of keys."""
-        for number, spec in enumerate(self.families()):
+        for number, spec in enumerate(self.rotating(self.families())):
             name = f"key/{number}"
             await self.create(bridge.keys, name, spec)
             samples = []
@@ -56,11 +61,18 @@ class VersionCases(KeyCases):
             for sample in samples:
                 await self.check_samples(bridge.keys, name, sample, canary)
 
+    @needs("create", "rotate")
+    async def test_a_kind_that_is_not_rotated_is_refused(self, bridge: BridgeView, fixed: str) -> None:
+        """What is claimed of a kind is so."""
+        await self.create(bridge.keys, spec=fixed)
+        with refused(Code.UNSUPPORTED, None):
+            await bridge.keys.rotate("some/key")
+
     @needs("create", "rotate", "versions")
     async def test_versions_are_listed_newest_first(self, bridge: BridgeView) -> None:
         """All versions of this key and of no other."""
         await self.create(bridge.keys, "some/key/else")
-        made = await self.create(bridge.keys)
+        made = await self.create(bridge.keys, spec=self.rotated())
         versions = [made.version, *[(await bridge.keys.rotate("some/key")).version for _ in range(3)]]
         listed = await drained(bridge.keys.versions("some/key"))
         assert [key.version for key in listed] == versions[::-1]
@@ -69,7 +81,7 @@ class VersionCases(KeyCases):
     @needs("create", "rotate", "versions")
     async def test_versions_go_over_more_than_one_page(self, bridge: BridgeView) -> None:
         """Paging loses none and repeats none."""
-        versions = [(await self.create(bridge.keys)).version]
+        versions = [(await self.create(bridge.keys, spec=self.rotated())).version]
         versions += [(await bridge.keys.rotate("some/key")).version for _ in range(self.harness.page_size)]
         assert [key.version async for key in bridge.keys.versions("some/key")] == versions[::-1]
 

@@ -14,10 +14,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kmsbridge_alibaba_kms.emulator._state import Call
+    from kmsbridge_alibaba_kms.emulator._state import Account, Call
 
 # The reserved word is a segment: aliases of the service itself are alias/acs/<product>.
 _ALIAS = re.compile(r"alias/(?!acs(/|$))[A-Za-z0-9_/-]{1,249}")
+MAX_VERSIONS = 50
+MIN_INTERVAL_DAYS, MAX_INTERVAL_DAYS, MAX_FIRST_INTERVAL_DAYS = 7, 730, 365
+SYMMETRIC = ("Aliyun_AES_256", "Aliyun_SM4")
+_INTERVAL = re.compile(r"([0-9]{1,9})([dhms])")
+_UNITS = {"d": DAY, "h": 3_600, "m": 60, "s": 1}
 ENABLED, DISABLED, PENDING_DELETION, PENDING_IMPORT = "Enabled", "Disabled", "PendingDeletion", "PendingImport"
 
 
@@ -42,6 +47,7 @@ def create(call: Call) -> dict[str, Any]:
         key.state = PENDING_IMPORT
     else:
         _add_version(key, call.now)
+    _set_rotation(call, key, MAX_FIRST_INTERVAL_DAYS)
     call.account.keys[id_] = key
     return {"KeyMetadata": _metadata(call, key)}
 
@@ -74,11 +80,45 @@ def _fits(call: Call, key: Key) -> bool:
 
 
 def create_version(call: Call) -> dict[str, Any]:
-    """New material, which is used from now on."""
+    """New material, which is used from now on: of asymmetric keys, and of those in no instance."""
     key = usable(find(call))
     if key.origin != "Aliyun_KMS":
         raise Refused("Unsupported.Origin")
+    soonest = key.versions[-1].created + call.settings.version_days * DAY
+    if key.spec in SYMMETRIC or key.instance or call.now < soonest:
+        raise Refused("Rejected.UnsupportedOperation")
+    if len(key.versions) >= MAX_VERSIONS:
+        raise Refused("Rejected.LimitExceeded")
     return {"KeyVersion": _version(key, _add_version(key, call.now))}
+
+
+def update_rotation(call: Call) -> dict[str, Any]:
+    """Let a symmetric key get versions by itself, or no longer."""
+    key = usable(find(call))
+    _set_rotation(call, key, MAX_INTERVAL_DAYS)
+    return {}
+
+
+def _set_rotation(call: Call, key: Key, most: int) -> None:
+    """By the parameters of the call; the interval is a number with its unit."""
+    if not call.flag("EnableAutomaticRotation"):
+        key.rotates_every = key.rotates = None
+        return
+    if key.spec not in SYMMETRIC or key.origin != "Aliyun_KMS":
+        raise Refused("Rejected.UnsupportedOperation")
+    found = _INTERVAL.fullmatch(call.text("RotationInterval", "365d"))
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not MIN_INTERVAL_DAYS * DAY <= seconds <= most * DAY:
+        raise Refused("InvalidParameter")
+    key.rotates_every, key.rotates = seconds, call.now + seconds
+
+
+def rotate_due(account: Account, now: float) -> None:
+    """Give each key the version that it was to get by now; one, however long nobody looked."""
+    for key in account.keys.values():
+        if key.rotates is not None and key.rotates_every is not None and key.rotates <= now and key.state == ENABLED:
+            _add_version(key, key.rotates)
+            key.rotates = now + key.rotates_every
 
 
 def describe_version(call: Call) -> dict[str, Any]:
@@ -238,11 +278,14 @@ def _metadata(call: Call, key: Key) -> dict[str, Any]:
     told = {
         "KeyId": key.id, "Arn": key.arn, "KeySpec": key.spec, "KeyUsage": key.usage, "KeyState": key.state,
         "Origin": key.origin, "ProtectionLevel": key.protection, "Description": key.description,
-        "CreationDate": moment(key.created), "Creator": call.settings.account, "AutomaticRotation": "Disabled",
+        "CreationDate": moment(key.created), "Creator": call.settings.account,
+        "AutomaticRotation": "Disabled" if key.rotates is None else "Enabled",
         "DeleteDate": "" if key.deletes is None else moment(key.deletes),
     }  # fmt: skip
     if key.versions:
         told |= {"PrimaryKeyVersion": key.versions[-1].id, "LastRotationDate": moment(key.versions[-1].created)}
+    if key.rotates is not None:
+        told |= {"RotationInterval": f"{key.rotates_every}s", "NextRotationDate": moment(key.rotates)}
     return {**told, "DKMSInstanceId": key.instance} if key.instance else told
 
 
@@ -251,6 +294,7 @@ HANDLERS: Mapping[str, Callable[[Call], dict[str, Any]]] = {
     "DescribeKey": describe,
     "ListKeys": list_keys,
     "CreateKeyVersion": create_version,
+    "UpdateRotationPolicy": update_rotation,
     "DescribeKeyVersion": describe_version,
     "ListKeyVersions": list_versions,
     "EnableKey": enable,

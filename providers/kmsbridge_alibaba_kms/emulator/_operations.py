@@ -40,6 +40,7 @@ KEYS = (
     _operation("DescribeKey", "KeyId"),
     _operation("ListKeys"),
     _operation("CreateKeyVersion", "KeyId"),
+    _operation("UpdateRotationPolicy", "KeyId EnableAutomaticRotation"),
     _operation("DescribeKeyVersion", "KeyId KeyVersionId"),
     _operation("ListKeyVersions", "KeyId"),
     _operation("EnableKey", "KeyId"),

@@ -132,8 +132,11 @@ class AlibabaKms(Backend[Settings]):
     def _call(self, operation: KmsOperation, request: Request) -> Call:
         if operation.name in self.settings.denied:
             raise Refused("Forbidden.NoPermission")
+        if operation.name == "CreateKeyVersion":
+            self.clock.advance(seconds=self.settings.version_seconds)
         now = self.clock.now()
         self._account.expire(now)
+        _keys.rotate_due(self._account, now)
         return Call(self._account, self.settings, now, request.params)
 
     def _throttle(self) -> None:

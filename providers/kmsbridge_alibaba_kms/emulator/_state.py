@@ -38,6 +38,10 @@ class Settings:
     """The KMS instances that ``DKMSInstanceId`` may name."""
     requests_per_second: int = 0
     """More are throttled; 0 is no limit."""
+    version_days: int = 0
+    """Between two versions of a key; the service wants 7."""
+    version_seconds: int = 0
+    """How far each version of a key moves the clock on, so that those made in one second differ in time."""
 
 
 @dataclass(slots=True)
@@ -94,6 +98,10 @@ class Key:
     versions: list[KeyVersion] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     deletes: float | None = None
+    rotates_every: int | None = None
+    """Seconds between versions that it gets by itself."""
+    rotates: float | None = None
+    """When it gets the next one."""
 
 
 @dataclass(slots=True)
