@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import pytest
+
 from contract_tests.alibaba_emulator import admitted, both_url, credential, emptied, instance_url, running, url
-from kmsbridge import Code, KeySpec
+from kmsbridge import Code, KeySpec, KMSError, NotFoundError
 from kmsbridge.contract import (
     Backend,
     BridgeView,
@@ -20,18 +23,33 @@ from kmsbridge.contract import (
     SecretsContract,
     refused,
 )
-from kmsbridge.emulation import Reset
+from kmsbridge.emulation import Answer, Reset
 from kmsbridge_alibaba_kms._abilities import BOTH, INSTANCE, REGION
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
 from kmsbridge_alibaba_kms.emulator._state import DAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kmsbridge import Capabilities
 
 KEPT = 10
 """Versions of a secret."""
+_GOOD: Mapping[str, str] = {"SecretName": "a", "VersionId": "v", "SecretData": "x", "SecretDataType": "text"}
+_ERROR: Mapping[str, object] = {
+    "SecretName": "b", "Code": "Forbidden.ResourceNotFound", "Message": "m", "HttpStatus": 404
+}  # fmt: skip
+BATCHES: Mapping[str, Mapping[str, object]] = {
+    "nothing": {},
+    "one is missing": {"SecretValues": [_GOOD]},
+    "another's": {"SecretValues": [_GOOD, {**_GOOD, "SecretName": "c"}]},
+    "one too many": {"SecretValues": [_GOOD, {**_GOOD, "SecretName": "c"}], "Errors": [_ERROR]},
+    "no value": {"SecretValues": [{**_GOOD, "SecretData": None}], "Errors": [_ERROR]},
+    "no list": {"SecretValues": {"a": _GOOD}, "Errors": [_ERROR]},
+    "no code": {"SecretValues": [_GOOD], "Errors": [{**_ERROR, "Code": ""}]},
+    "no status": {"SecretValues": [_GOOD], "Errors": [{**_ERROR, "HttpStatus": None}]},
+}
+"""Answers to a batch of two that are not as they must be."""
 
 
 class Region(Harness):
@@ -122,6 +140,40 @@ class TestSecrets(Secrets):
     """At the door of the region."""
 
     harness = Region()
+
+    async def test_many_are_read_by_one_request(self, bridge: BridgeView, canary: Canary) -> None:
+        """And each that cannot be has its own error, as a `get` of it."""
+        for name in ("a", "b", "gone"):
+            await bridge.secrets.set(name, canary.text(name))
+        await bridge.secrets.delete("gone")
+        running().requests.reset()
+        found = await bridge.secrets.get_many(["a", "missing", "gone", "b"])
+        assert [getattr(found[name], "value", None) for name in ("a", "b")] == [canary.text("a"), canary.text("b")]
+        for name, code in (("missing", "Forbidden.ResourceNotFound"), ("gone", "Rejected.ResourceInDeleteWindow")):
+            error = found[name]
+            assert isinstance(error, KMSError)
+            assert (error.code, error.provider_codes, error.operation) == (Code.NOT_FOUND, (code,), "secrets.get")
+        assert [seen.operation for seen in running().requests] == ["BatchGetSecretValue"]
+
+    async def test_who_may_read_one_by_one_reads_many(self, bridge: BridgeView, canary: Canary) -> None:
+        """The right to read several at once is another."""
+        for name in ("a", "b"):
+            await bridge.secrets.set(name, canary.text(name))
+        running().configure(denied=["BatchGetSecretValue"])
+        found = await bridge.secrets.get_many(["a", "missing", "b"])
+        assert [getattr(found[name], "value", None) for name in ("a", "b")] == [canary.text("a"), canary.text("b")]
+        assert isinstance(found["missing"], NotFoundError)
+        running().configure(denied=["BatchGetSecretValue", "GetSecretValue"])
+        found = await bridge.secrets.get_many(["a", "b"])
+        assert [getattr(found[name], "code", None) for name in ("a", "b")] == [Code.ACCESS_DENIED] * 2
+
+    @pytest.mark.parametrize("kind", BATCHES)
+    async def test_a_batch_must_be_about_what_was_asked_for(self, bridge: BridgeView, kind: str) -> None:
+        """Else nothing of it counts."""
+        body = json.dumps({"RequestId": "r", "SecretValues": [], "Errors": [], **BATCHES[kind]}).encode()
+        running().fail("BatchGetSecretValue", Answer(200, (("Content-Type", "application/json"),), body), times=None)
+        found = await bridge.secrets.get_many(["a", "b"])
+        assert [getattr(found[name], "code", None) for name in ("a", "b")] == [Code.INTERNAL_ERROR] * 2
 
 
 class TestInstanceSecrets(Secrets):

@@ -60,7 +60,7 @@ def test_an_instance_alone_does_what_its_door_does() -> None:
     assert (alone.login, alone.capabilities) == (None, INSTANCE)
     both = settings(f"alibaba-kms://cn-hangzhou?instance={KST}&credential=environment")
     assert (both.login, both.capabilities) == (Login("environment"), BOTH)
-    assert settings(f"alibaba-kms://cn-hangzhou?instance={KST}", Credential()).capabilities is REGION
+    assert settings(f"alibaba-kms://cn-hangzhou?instance={KST}", Credential()).capabilities is BOTH
 
 
 @pytest.mark.parametrize("endpoint", [

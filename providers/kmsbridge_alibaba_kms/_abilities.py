@@ -56,6 +56,7 @@ REGION = Capabilities(
         purge=True,
         get_version=True,
         if_absent=True,
+        max_batch=20,
         max_value=MAX_VALUE,
         max_binary=MAX_VALUE // 4 * 3,  # as Base64
     ),
@@ -78,7 +79,9 @@ REGION = Capabilities(
     ),
 )
 """The region's door alone."""
-BOTH = replace(REGION, keys=replace(REGION.keys, rotate=False))
-"""That of an instance beside it: of its keys no version can be made."""
+BOTH = replace(
+    REGION, secrets=replace(REGION.secrets, max_batch=0), keys=replace(REGION.keys, rotate=False)
+)
+"""That of an instance beside it, where secrets are read one by one, and of whose keys no version can be made."""
 INSTANCE = Capabilities(secrets=SecretAbilities(get=True, get_version=True), keys=_USES)
 """The door of an instance alone: cryptography, and reading secrets."""

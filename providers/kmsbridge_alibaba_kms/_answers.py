@@ -89,11 +89,15 @@ def moment(node: Mapping[str, Any], name: str) -> datetime | None:
 
 def objects(node: Mapping[str, Any], outer: str, inner: str) -> list[Mapping[str, Any]]:
     """The list in ``{outer: {inner: [...]}}``, each of which must be an object."""
-    holder = node.get(outer)
-    listed = holder.get(inner) if isinstance(holder, dict) else None
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+    return listed(holder(node, outer), inner)
+
+
+def listed(node: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """A member that must be a list of objects."""
+    value = node.get(name)
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise Malformed("no list")
-    return listed
+    return value
 
 
 def holder(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:

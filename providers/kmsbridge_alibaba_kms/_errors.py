@@ -106,7 +106,8 @@ _FOUND: tuple[Rule, ...] = (
       for code in ("Rejected.StateModifiedFailed", "Rejected.Enabled", "Rejected.Disabled", None)),
     Rule(None, Code.PENDING_DELETION, door=_findings.PENDING),
     *(Rule(code, Code.WRONG_STATE, door=_findings.YOUNG, sentence="the latest version of the key is too young",
-           remediation="Rotate it when that version is 7 days old.") for code in (*_REFUSED, None)),
+           remediation="Rotate it when that version is 7 days old.")
+      for code in ("Rejected.UnsupportedOperation", "UnsupportedOperation", None)),
     *(Rule(code, Code.UNSUPPORTED, door=_findings.KIND, sentence="a key of this kind does not do this",
            remediation="Use a key of another kind; bridge.capabilities.keys.specs says which.")
       for code in (*_REFUSED, None)),
