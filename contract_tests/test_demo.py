@@ -11,8 +11,8 @@ from kmsbridge.cli import _app, _demo, _demo_cases
 if TYPE_CHECKING:
     import pytest
 
-CLOUDS = {"alibaba-kms", "azure-cosmos", "azure-keyvault"}
-NO_KEYS = {"azure-cosmos"}
+CLOUDS = {"alibaba-kms", "azure-cosmos", "azure-keyvault", "scaivault"}
+NO_KEYS = {"azure-cosmos", "scaivault"}
 
 
 def test_each_cloud_does_what_it_claims(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,7 +20,8 @@ def test_each_cloud_does_what_it_claims(capsys: pytest.CaptureFixture[str]) -> N
     before = dict(os.environ)
     assert _app.run(["demo", "--json"]) == 0
     demo = json.loads(capsys.readouterr().out)
-    assert set(demo["backends"]) >= CLOUDS
+    assert set(demo["backends"]) == CLOUDS | {"local", "memory"}
+    assert demo["not_run"] == []
     assert os.environ == before
     for backend in CLOUDS:
         worked = {each["title"]: each["result"] for each in demo["worked"] if each["backend"] == backend}
@@ -44,18 +45,19 @@ def test_a_cloud_whose_sdk_is_missing_is_named(
     import kmsbridge_alibaba_kms
     import kmsbridge_azure_cosmos
     import kmsbridge_azure_keyvault
+    import kmsbridge_scaivault
 
     async def missing(*_: object) -> object:
         raise ModuleNotFoundError("no SDK", name="sdk")
 
-    for provider in (kmsbridge_alibaba_kms, kmsbridge_azure_cosmos, kmsbridge_azure_keyvault):
+    for provider in (kmsbridge_alibaba_kms, kmsbridge_azure_cosmos, kmsbridge_azure_keyvault, kmsbridge_scaivault):
         monkeypatch.setattr(provider, "open", missing)
     monkeypatch.setattr("kmsbridge.cli._demo.STEPS", ())
     monkeypatch.setattr("kmsbridge.cli._demo.MISTAKES", ())
     assert _app.run(["demo", "--json"]) == 0
     demo = json.loads(capsys.readouterr().out)
-    assert set(demo["not_run"]) >= CLOUDS
-    assert CLOUDS.isdisjoint(demo["backends"])
+    assert set(demo["not_run"]) == CLOUDS
+    assert set(demo["backends"]) == {"local", "memory"}
     assert demo["incidents"] == []
 
 
