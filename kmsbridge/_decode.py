@@ -400,7 +400,11 @@ _REQUEST_IDS = frozenset(
 
 def request_ids(answer: Answer) -> dict[str, str]:
     """The request ids in the headers of an answer."""
-    return _ids({name: value for key, value in answer.headers if (name := key.lower()) in _REQUEST_IDS})
+    found: dict[str, str] = {}
+    for key, value in answer.headers:  # each answer is read so, also a success
+        if (name := key.lower()) in _REQUEST_IDS and copied(value, CODE) is not None:
+            found[name] = value
+    return found
 
 
 def _ids(found: Mapping[str, str]) -> dict[str, str]:

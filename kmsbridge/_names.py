@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 100
 MAX_SEGMENTS = 10
+MAX_SENT = 1024
+"""Names that are remembered as legal, a table."""
 NATIVE = "native:"
 _PORTABLE = "Write segments of a-z, 0-9 and single '-', joined by '/'."
 _SEGMENT = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -110,6 +112,8 @@ class Names:
         self._what = what
         self._native: dict[str, str] = {}
         self._portable: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
+        """Names that were found to be legal, which programs ask for again and again."""
         for portable, native in mapped.items():
             canonical = spelling.canonical(native)
             if (fault := _fault(portable)) is not None:
@@ -134,7 +138,7 @@ class Names:
         if not isinstance(name, str):
             message = f"a {self._what} name must be a str, not {type(name).__name__}"
             raise invalid(message, "name", remediation=_PORTABLE)
-        if (native := self._native.get(name)) is not None:
+        if (native := self._native.get(name) or self._sent.get(name)) is not None:
             return native
         if name.startswith(NATIVE):
             canonical = self._spelling.canonical(name.removeprefix(NATIVE))
@@ -149,6 +153,9 @@ class Names:
             raise invalid(
                 f"{self._what} {_shown(name)} is called {spelled!r} here", "name", remediation=f"Write {spelled!r}."
             )
+        if len(self._sent) >= MAX_SENT:
+            self._sent.clear()
+        self._sent[name] = canonical
         return canonical
 
     def portable(self, native: str) -> str:

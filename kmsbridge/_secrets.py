@@ -40,7 +40,8 @@ class SecretOperations(Operations[SecretAbilities]):
                 self._need("get_version")
             native = self._about(call, name, version)
             driver = await _driver(call)
-            return replace(await driver.get_secret(call, native, version), name=name)
+            found = await driver.get_secret(call, native, version)
+            return found if found.name == name else replace(found, name=name)
 
         return await self._calls.run("secrets.get", body, timeout)
 

@@ -71,14 +71,13 @@ class Account:
         Raises:
             Refused: There is no answer, it is a refusal, or it is a success that the SDK cannot read.
         """
-        container = await self.container(call)
-        result: T = await self._asked(call, lambda: ask(container))
-        return result
+        if (container := self._container) is None or self._reading_again:
+            container = await self.container(call)
+        return await self._asked(call, ask, container)
 
     async def page(self, call: Call, ask: Callable[[Any], Awaitable[T]]) -> T:
         """The same with a body of ours, which uses the SDK's iterators."""
-        container = await self.container(call)
-        return await self._guarded(call, lambda: ask(container))
+        return await self._asked(call, ask, await self.container(call), ours=True)
 
     async def container(self, call: Call, *, create: bool = True) -> Any:
         """The container, opened: its properties have been read, and it has been created if that was asked for.
@@ -219,16 +218,15 @@ class Account:
         self._asking = self._asking or asking(self.tokens)
         return self._asking
 
-    async def _asked(self, call: Call, ask: Callable[[], Any]) -> Any:
-        return await self._guarded(call, lambda: self.runtime.settle(ask()))
-
-    async def _guarded(self, call: Call, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _asked(self, call: Call, ask: Callable[..., Awaitable[T] | T], *given: Any, ours: bool = False) -> T:
         heard = Heard()
         reset = HEARD.set(heard)
         answer: Answer
         try:
             with within(call.time_left()):
-                return await ask()
+                asked: Any = ask(*given)
+                result: T = await (asked if ours else self.runtime.settle(asked))
+                return result
         except Refused as refused:
             answer = refused.answer
         except AzureError as error:

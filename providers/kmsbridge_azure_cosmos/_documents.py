@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import re
+from binascii import a2b_base64
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -117,24 +118,21 @@ def earlier(head: Document) -> dict[str, Any]:
 
 
 def secret(found: Document) -> Secret:
-    """A version with its value."""
+    """A version with its value. Every read goes through here."""
     node = found.node
+    name, version, encoded, text = node.get("name"), node.get("version"), node.get("value"), node.get("text")
+    if not (isinstance(name, str) and isinstance(version, str) and isinstance(encoded, str) and isinstance(text, bool)):
+        raise Malformed  # no value
+    value: str | bytes | None = None
     try:
-        raw = base64.b64decode(_text(node, "value"), validate=True)
-        value = raw.decode() if _flag(node, "text") else raw
+        raw = a2b_base64(encoded, strict_mode=True)
+        value = raw.decode() if text else raw
     except ValueError:
-        value = None
+        pass
     if value is None:  # raised here: the decoder's own exception carries the value
         raise Malformed  # no value
-    return Secret(
-        name=_text(node, "name"),
-        version=found.version,
-        value=value,
-        content_type=_content_type(node),
-        tags=_tags(node),
-        created_at=_moment(node.get("created")),
-        expires_at=_moment(node.get("expires")),
-    )
+    created, expires = _moment(node.get("created")), _moment(node.get("expires"))
+    return Secret(name, version, value, _content_type(node), _tags(node), created, expires)
 
 
 def enabled(found: Document) -> bool:
@@ -185,8 +183,11 @@ def _text(node: Mapping[str, Any], name: str) -> str:
 
 def _tags(node: Mapping[str, Any]) -> Mapping[str, str]:
     tags = node.get("tags")
-    if not isinstance(tags, dict) or not all(isinstance(each, str) for each in tags.values()):
+    if not isinstance(tags, dict):
         raise Malformed  # no tags
+    for each in tags.values():
+        if not isinstance(each, str):
+            raise Malformed  # no tag
     return tags
 
 
@@ -209,4 +210,4 @@ def _moment(value: object) -> datetime | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 253_402_300_799:
         raise Malformed  # no time
-    return _EPOCH + timedelta(seconds=value)
+    return datetime.fromtimestamp(value, UTC) if value >= 0 else _EPOCH + timedelta(seconds=value)

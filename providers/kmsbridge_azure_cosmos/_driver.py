@@ -47,9 +47,9 @@ class CosmosDriver(Store):
     async def get_secret(self, call: Call, name: str, version: str | None) -> Secret:
         """One version with its value."""
         found = await self.version_of(call, name, version)
-        if not await self.told(call, documents.enabled, found):
+        if not self.told(call, documents.enabled, found):
             raise finding(_findings.DISABLED)
-        return await self.told(call, documents.secret, found)
+        return self.told(call, documents.secret, found)
 
     async def list_secrets(self, call: Call, cursor: str | None) -> Page[SecretInfo]:
         """By pages of the account's own size."""

@@ -49,6 +49,7 @@ _ACTIVITY = re.compile(rf"\bactivity-?id[\\\"']{{0,4}}[:=]? ?[\\\"']{{0,4}}{GUID
 _WAIT = re.compile(r"\bretry-?after(?:-ms|InMs|Milliseconds)[\\\"']{0,4}[:=]? ?[\\\"']{0,4}(\d{1,9})\b", re.IGNORECASE)
 _HARMLESS = re.compile(r"Id contains illegal chars|Id ends with a space")
 """How the ValueErrors begin by which the SDK refuses an id: they hold nothing of it."""
+_LIST = re.compile(rb"\s*\[")
 _SQL = re.compile(r"\bSC[12]\d{3}\b")
 
 
@@ -103,7 +104,7 @@ def read(answer: Answer) -> Reading:
 
 def speaking(answer: Answer) -> Answer:
     """Of the answer to a batch the member that has failed by itself, as an answer of its own; else the answer."""
-    if answer.status not in (200, 207) or not answer.body.lstrip().startswith(b"["):
+    if answer.status not in (200, 207) or _LIST.match(answer.body) is None:
         return answer
     members = answer.json()
     if not isinstance(members, list):

@@ -89,7 +89,7 @@ class Store:
         told = await self._account.exchange(
             call, lambda container: container.execute_item_batch(operations, partition_key=name)
         )
-        await self.told(call, lambda found: documents.done(found, len(operations)), told)
+        self.told(call, lambda found: documents.done(found, len(operations)), told)
 
     # -- one document -------------------------------------------------------------------
 
@@ -131,9 +131,9 @@ class Store:
 
     async def read(self, call: Call, name: str, id_: str) -> Document:
         node = await self._account.exchange(call, lambda container: container.read_item(id_, partition_key=name))
-        return await self.told(call, lambda found: documents.document(found, name), node)
+        return self.told(call, lambda found: documents.document(found, name), node)
 
-    async def told(self, call: Call, read: Callable[[A], T], found: A) -> T:
+    def told(self, call: Call, read: Callable[[A], T], found: A) -> T:
         """What a document says; one that is none of ours is a success without what it must hold."""
         try:
             return read(found)
@@ -145,7 +145,7 @@ class Store:
 
     async def page(self, call: Call, kind: str, cursor: str | None) -> Page[SecretInfo]:
         nodes, position = await self.query(call, kind, cursor)
-        return Page([await self.told(call, documents.info, node) for node in nodes], position)
+        return Page([self.told(call, documents.info, node) for node in nodes], position)
 
     async def query(
         self, call: Call, kind: str, cursor: str | None, name: str | None = None
@@ -174,7 +174,7 @@ class Store:
             return found, after or None
 
         found, after = await self._account.page(call, first)
-        return await self.told(call, documents.rows, found), after
+        return self.told(call, documents.rows, found), after
 
 
 def finding(door: str) -> Refused:

@@ -77,10 +77,11 @@ class Regions:
                 self._read(answer)
             elif "/docs" in path:
                 self.again = False
-            if (spoken := speaking(answer)) is not answer:
-                raise Refused(spoken)
-            if status != 200 and request.method == "GET":  # a document is in the answer, or there is none
+            get = request.method == "GET"
+            if get and status != 200:  # what is asked for is in the answer, or there is none
                 raise Refused(answer)
+            if not get and (spoken := speaking(answer)) is not answer:
+                raise Refused(spoken)
             return
         sub_status = sub_status_of(answer.all("x-ms-substatus"))
         if status == 400 and sub_status == 1004:  # the SDK makes a query plan of its own, and asks again
