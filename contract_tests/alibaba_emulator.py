@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from contract_tests.shared_emulator import SharedEmulator, surrounded
+from kmsbridge_alibaba_kms import _client_key
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
 
 if TYPE_CHECKING:
@@ -39,12 +41,17 @@ def both_url(port: int | None = None, ca: str | None = None) -> str:
     return f"{url(port, ca)}&{instance_url(port, ca).partition('?')[2]}"
 
 
+_opened = cache(_client_key._private)
+"""To open a client key checks it, which takes longer than most tests: here each is opened once."""
+
+
 @contextmanager
 def admitted(emulator: Emulator | None = None) -> Iterator[None]:
     """The client key of the instance in the environment, and its name resolved."""
     backend = (emulator or running()).backend
     assert isinstance(backend, AlibabaKms)
-    with surrounded({"KMSBRIDGE_CLIENT_KEY": backend.access_point.client_key}):
+    client_key = surrounded({"KMSBRIDGE_CLIENT_KEY": backend.access_point.client_key})
+    with client_key, patch.object(_client_key, "_private", _opened):
         yield
 
 

@@ -8,12 +8,13 @@ import logging
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from contract_tests import alibaba_emulator
-from kmsbridge import Code, KMSError, NetworkError, Outcome, connect, connect_async
+from kmsbridge import Code, KMSError, NetworkError, Outcome, RetryPolicy, connect, connect_async
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Emulator, Garbage, Hang, Reset
 from kmsbridge_alibaba_kms import _messages
@@ -21,7 +22,6 @@ from kmsbridge_alibaba_kms.emulator import AlibabaKms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-    from pathlib import Path
 
     from kmsbridge.emulation import Failure
     from kmsbridge_alibaba_kms.emulator._state import Account
@@ -56,11 +56,17 @@ DOORS: Mapping[str, Callable[[int | None, str | None], str]] = {
 }
 
 
-def bridged(mode: str, door: str, witness: Witness, port: int | None = None, ca: str | None = None) -> BridgeView:
+VECTORS = Path(__file__).parent.parent / "tests" / "vectors" / "alibaba-kms.jsonl"
+
+
+def bridged(
+    mode: str, door: str, witness: Witness, port: int | None = None, ca: str | None = None, attempts: int = 3
+) -> BridgeView:
     """A bridge through one door: of an instance, without an AccessKey."""
     credential = alibaba_emulator.credential() if door == "openapi" else None
     connecting = connect if mode == "sync" else connect_async
-    return BridgeView(connecting(DOORS[door](port, ca), credential=credential), witness)
+    retry = RetryPolicy(attempts=attempts)
+    return BridgeView(connecting(DOORS[door](port, ca), credential=credential, retry=retry), witness)
 
 
 def furnish(port: int | None = None, ca: str | None = None) -> None:
@@ -333,6 +339,37 @@ async def test_an_error_that_can_be_read_is_read(through: Through, emulator: Emu
     with pytest.raises(KMSError) as caught:
         await through.view.secrets.get("a", timeout=5.0)
     assert caught.value.code is Code.ACCESS_DENIED
+
+
+def seeded() -> Iterator[tuple[str, int, str, str]]:
+    """Code, status and words of each published error that came as JSON, and what it is here."""
+    for line in VECTORS.read_text().splitlines():
+        row = json.loads(line)
+        answer = row["answer"]
+        if str(answer.get("body", "")).startswith('{"') and "operation" not in answer:
+            said = json.loads(answer["body"])
+            if said.keys() >= {"Code", "Message"} and answer.get("http_status", 0) >= 400:
+                yield said["Code"], answer["http_status"], said["Message"], row["verdict"]["code"]
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("door", DOORS)
+async def test_published_errors_mean_the_same_at_both_doors(emulator: Emulator, mode: str, door: str) -> None:
+    """As JSON at the region's, as Protocol Buffers at an instance's: whole answers, over the wire."""
+    view = bridged(mode, door, Witness(CANARY), attempts=1)
+    found, wanted = [], []
+    for code, status, words, meant in seeded():
+        body = json.dumps({"Code": code, "Message": words, "RequestId": REQUEST_ID}).encode()
+        answers = {"openapi": (_JSON, body), "instance": (_BINARY, error(code, status, words))}
+        emulator.fail("GetSecretValue", Answer(status, *answers[door]))
+        with pytest.raises(KMSError) as caught:
+            await view.secrets.get("a")
+        wanted.append((code, words, status, meant))
+        found.append((code, words, caught.value.http_status, caught.value.code.value))
+        assert REQUEST_ID in caught.value.request_ids.values()
+    await view.aclose()
+    assert [pair for pair in zip(found, wanted, strict=True) if pair[0] != pair[1]] == []
+    assert len(found) > 50
 
 
 _GOOD = {**SECRET, "CreateTime": "2026-01-31T12:00:00Z"}

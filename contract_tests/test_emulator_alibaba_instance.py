@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 from email.utils import formatdate
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,15 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
+@cache
+def opened(client_key: str) -> tuple[str, rsa.RSAPrivateKey]:
+    """What a client key file holds."""
+    client = json.loads(client_key)
+    key, _, _ = pkcs12.load_key_and_certificates(base64.b64decode(client["PrivateKeyData"]), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return client["KeyId"], key
+
+
 def send(
     emulator: Emulator, tmp_path: Any, *, before: dict[str, str] | None = None, after: dict[str, str] | None = None,
     body: bytes = RANDOM, host: str = "kst-emulator",
@@ -40,13 +50,11 @@ def send(
     """Status and body of the answer; `before` is signed, `after` is not, and an empty header is not sent."""
     backend = emulator.backend
     assert isinstance(backend, AlibabaKms)
-    client = json.loads(backend.access_point.client_key)
-    key, _, _ = pkcs12.load_key_and_certificates(base64.b64decode(client["PrivateKeyData"]), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
+    id_, key = opened(backend.access_point.client_key)
     headers = {
         "content-type": "application/x-protobuf", "date": formatdate(usegmt=True), "x-kms-apiname": "GenerateRandom",
         "x-kms-apiversion": "dkms-gcs-0.2", "x-kms-signaturemethod": "RSA_PKCS1_SHA_256",
-        "x-kms-acccesskeyid": client["KeyId"], "content-sha256": hashlib.sha256(body).hexdigest().upper(),
+        "x-kms-acccesskeyid": id_, "content-sha256": hashlib.sha256(body).hexdigest().upper(),
         **(before or {}),
     }  # fmt: skip
     headers = {name: value for name, value in headers.items() if value}
@@ -56,7 +64,7 @@ def send(
     headers |= {"authorization": f"Bearer {base64.b64encode(signature).decode()}", **(after or {})}
     context = ssl.create_default_context(cafile=emulator.write_ca(str(tmp_path / "ca.pem")))
     name = f"{host}.cryptoservice.localhost"
-    connection = http.client.HTTPSConnection(name, emulator.port)
+    connection = http.client.HTTPSConnection(name, emulator.port, context=context)
     raw = socket.create_connection(("localhost", emulator.port), timeout=10)
     connection.sock = context.wrap_socket(raw, server_hostname=name)
     try:
@@ -71,6 +79,16 @@ def test_what_is_signed_is_answered(emulator: Emulator, tmp_path: Any) -> None:
     """Field 1 of the answer is 16 random bytes, field 2 the id of the request; under the name of its instance."""
     status, body = send(emulator, tmp_path)
     assert (status, body[:2], body[18:20], len(body)) == (200, b"\x0a\x10", b"\x12\x24", 56)
+
+
+def test_every_documented_error_is_sent_here_too(emulator: Emulator, tmp_path: Any) -> None:
+    """With its status and code, in Protocol Buffers."""
+    for name, known in emulator.backend.documented.items():
+        emulator.fail("GenerateRandom", name)
+        status, body = send(emulator, tmp_path)
+        code = name.removesuffix("OnKey").removesuffix("RetryAfter").encode()
+        assert status == known.status
+        assert b"\x12" + bytes([len(code)]) + code in body
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, bytes]] = {
