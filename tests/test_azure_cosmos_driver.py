@@ -217,14 +217,27 @@ def test_a_change_of_the_latest_is_applied_anew_and_of_a_named_version_is_not(ac
     assert (error.code, error.outcome) == (Code.VERSION_CONFLICT, Outcome.NOT_APPLIED)
 
 
-def test_changes_that_are_never_first_end(account: Account, mode: str) -> None:
+def test_changes_that_are_never_first_end(account: Account, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After 20 rounds."""
+    monkeypatch.setattr("kmsbridge_azure_cosmos._store.PAUSE", 0)
     run(mode, account.url, put)
     _meddled(account, 10_000)
     before = docs(account)
     (error,) = run(mode, account.url, put, retry=ONCE)
     assert error.code is Code.VERSION_CONFLICT
     assert docs(account) - before == 40
+
+
+def test_changes_that_are_never_first_end_with_their_time(
+    account: Account, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what stood in the way, which is no doubt about what was done."""
+    for name in ("PAUSE", "MAX_PAUSE"):
+        monkeypatch.setattr(f"kmsbridge_azure_cosmos._store.{name}", 10_000)
+    run(mode, account.url, put)
+    _meddled(account, 10_000)
+    (error,) = run(mode, account.url, lambda bridge: bridge.secrets.set("some/name", "x", timeout=0.5), retry=ONCE)
+    assert (error.code, error.outcome) == (Code.VERSION_CONFLICT, Outcome.NOT_APPLIED)
 
 
 def test_a_listing_goes_on_where_its_own_answer_says(account: Account, mode: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import random
 from time import time
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 ROUNDS = 20
 """How often a change is applied anew to what somebody else has changed meanwhile."""
+PAUSE, MAX_PAUSE = 0.002, 0.25
+"""Seconds at most before the second round, doubled for each further one, and before any: else one may lose them all."""
 _BATCH = 100
 
 
@@ -42,23 +45,28 @@ class Store:
     async def changed(self, call: Call, name: str, change: Callable[[Document | None], Awaitable[T]]) -> T:
         """Apply a change to the head as it is, again where somebody was faster."""
         last = finding(_findings.ABSENT)
-        for _ in range(ROUNDS):
-            head = await self.head_of(call, name)
-            if head is not None and documents.gone(head, int(time())):
-                try:
-                    await self.removed(call, head)
-                except Refused as refused:
-                    if not lost(refused):
-                        raise
-                    last = refused
-                continue
+        for number in range(ROUNDS):
+            if number and not await self._paused(call, number):
+                break
             try:
-                return await change(head)
+                head = await self.head_of(call, name)
+                if head is None or not documents.gone(head, int(time())):
+                    return await change(head)
+                await self.removed(call, head)
             except Refused as refused:
                 if not lost(refused):
                     raise
                 last = refused
         raise last
+
+    async def _paused(self, call: Call, number: int) -> bool:
+        pause = random() * min(MAX_PAUSE, PAUSE * 2**number)  # noqa: S311 - it spreads writers, and keeps no secret
+        try:
+            await self._account.runtime.sleep(min(pause, call.time_left()))
+            call.time_left()
+        except TimeoutError:
+            return False
+        return True
 
     async def write(self, call: Call, old: Document | None, node: dict[str, Any], *, moved: bool = False) -> None:
         """Write a document in the place of the one that was read, in one batch with what it held."""
