@@ -14,6 +14,7 @@ from lark import Lark, Token, Transformer, UnexpectedInput, v_args
 from lark.exceptions import VisitError
 
 from kmsbridge_azure_cosmos.emulator._known import Refused
+from kmsbridge_azure_cosmos.emulator._values import COMPARISONS, UNDEFINED, equal
 
 _RESERVED = (
     "AND|ARRAY|AS|ASC|BETWEEN|BY|CASE|CROSS|DESC|DISTINCT|ELSE|END|ESCAPE|EXISTS|FALSE|FROM|GROUP|HAVING|IN|JOIN|LEFT|"
@@ -64,11 +65,6 @@ _STARTSWITH.2: /STARTSWITH(?=\s*\()/i
 """
 
 
-class _Undefined:
-    """What is not there; nothing equals it."""
-
-
-UNDEFINED = _Undefined()
 Item = Mapping[str, Any]
 Expression = Callable[[Item], Any]
 
@@ -157,12 +153,12 @@ class _Compiler(Transformer[Token, Any]):
 
     def compared(self, left: Expression, operator: Token, right: Expression) -> Expression:
         """Two values of one kind."""
-        compare = _COMPARISONS[str(operator)]
+        compare = COMPARISONS[str(operator)]
         return lambda item: compare(left(item), right(item))
 
     def among(self, left: Expression, _: Token, *rest: Expression) -> Expression:
         """IN."""
-        return lambda item: any(_equal(left(item), each(item)) is True for each in rest)
+        return lambda item: any(equal(left(item), each(item)) is True for each in rest)
 
     def defined(self, part: Expression) -> Expression:
         """IS_DEFINED."""
@@ -291,38 +287,3 @@ def _object(columns: list[tuple[str, Expression]]) -> Expression:
 def _text(token: Token) -> str:
     plain = str(token)[1:-1]
     return plain.replace("\\'", "'").replace('\\"', '"').replace("\\\\", "\\")
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    return "number" if isinstance(value, int | float) else type(value).__name__
-
-
-def _equal(left: Any, right: Any) -> Any:
-    if UNDEFINED in (left, right):
-        return UNDEFINED
-    return _kind(left) == _kind(right) and left == right
-
-
-def _unequal(left: Any, right: Any) -> Any:
-    equal = _equal(left, right)
-    return equal if equal is UNDEFINED else not equal
-
-
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]:
-    def ordered(left: Any, right: Any) -> Any:
-        return compare(left, right) if _kind(left) == _kind(right) and _kind(left) in ("number", "str") else UNDEFINED
-
-    return ordered
-
-
-_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "=": _equal,
-    "!=": _unequal,
-    "<>": _unequal,
-    "<": _ordered(lambda left, right: left < right),
-    "<=": _ordered(lambda left, right: left <= right),
-    ">": _ordered(lambda left, right: left > right),
-    ">=": _ordered(lambda left, right: left >= right),
-}
