@@ -590,6 +590,17 @@ async def test_a_listing_that_is_none_is_an_error(bridge: BridgeView, emulator: 
         assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200), body
 
 
+async def test_a_query_that_has_to_be_taken_apart_is_read_to_its_end(bridge: BridgeView, emulator: Emulator) -> None:
+    """400/1004: the SDK asks for a plan and for the ranges of keys, and then each of them."""
+    for number in range(3):
+        await bridge.secrets.set(f"more-{number}", CANARY.text())
+    emulator.configure(items_per_page=2)
+    emulator.fail("QueryDocuments", "400/1004")
+    assert {info.name async for info in bridge.secrets.list()} == {"a", "more-0", "more-1", "more-2"}
+    assert emulator.requests.count("GetQueryPlan") == 1
+    assert emulator.requests.count("QueryDocuments", status=200) == 2
+
+
 ACCOUNTS = [b"", b"{}", b"[]", b"null", b'{"writableLocations":5}', b"<html></html>"]
 
 

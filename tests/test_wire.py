@@ -330,6 +330,8 @@ def test_the_nearest_limit_counts() -> None:
         "timeout": 5.0,
         "connect_timeout": 2.0,
     }
+    unsaid = sent(HttpRequest("GET", URL))[1]
+    assert sent(HttpRequest("GET", URL), connection_timeout=None, read_timeout=None)[1] == unsaid
     with within(0.5):
         limits = sent(HttpRequest("GET", URL), connection_timeout=2, read_timeout=3)[1]
     assert 0.4 < limits["timeout"] <= 0.5

@@ -132,9 +132,12 @@ class _Limits(TypedDict):
 
 def _limits(kwargs: dict[str, Any]) -> _Limits:
     left = time_left()
-    connect = float(kwargs.get("connection_timeout", CONNECT_TIMEOUT))
-    read = float(kwargs.get("read_timeout", READ_TIMEOUT if left == math.inf else left))
-    return {"timeout": min(left, connect + read), "connect_timeout": connect}
+    connect, read = kwargs.get("connection_timeout"), kwargs.get("read_timeout")
+    if connect is None:  # not said, or said to be None, as azure-cosmos does for query plans
+        connect = CONNECT_TIMEOUT
+    if read is None:
+        read = READ_TIMEOUT if left == math.inf else left
+    return {"timeout": min(left, float(connect) + float(read)), "connect_timeout": float(connect)}
 
 
 def _parts(request: HttpRequest | OldRequest) -> tuple[str, str, Mapping[str, str], bytes]:
