@@ -16,6 +16,7 @@ from contract_tests.cosmos_emulator import CONTAINER, by_token, emptied, running
 from kmsbridge import Code, Fault, KMSError, NetworkError, Outcome, RetryAction, RetryPolicy, connect, connect_async
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Drip, Emulator, Garbage, Hang, Reset
+from kmsbridge_azure_cosmos.emulator import Cosmos
 from kmsbridge_azure_cosmos.emulator._catalogue import CATALOGUE
 from kmsbridge_azure_cosmos.emulator._customer_key import KEY_TROUBLE
 
@@ -358,6 +359,36 @@ async def test_who_has_little_time_does_not_wait_for_another_to_open_it(make: An
         found.append(await first)
     assert (error.code, error.outcome) == (Code.TIMEOUT, Outcome.NOT_SENT)
     assert error.elapsed < found[0].elapsed
+    await view.aclose()
+
+
+async def test_a_container_that_was_made_anew_is_read_anew(usual: BridgeView, emulator: Emulator) -> None:
+    """400/1024: what the SDK knew of the old one is forgotten, once."""
+    backend = emulator.backend
+    assert isinstance(backend, Cosmos)
+    del backend._store.databases["db"].containers["secrets"]
+    assert (await failure(usual)).code is Code.CONTAINER_NOT_FOUND
+    emulator.configure(containers=("db/secrets/name",))
+    await usual.secrets.set("a", CANARY.text("new"))
+    assert (await usual.secrets.get("a")).text == CANARY.text("new")
+    assert emulator.requests.count("GetCollection") == 1
+
+
+async def test_many_who_come_at_once_open_it_once(make: Any, emulator: Emulator) -> None:
+    """One read of the account, and one of the container."""
+    name = f"crowd-{next(NUMBERS)}"
+    emulator.configure(containers=(f"db/{name}/name",))
+    view = BridgeView(make(url(name), retry=QUICK), Witness(CANARY))
+    if make is connect:
+        threads = [threading.Thread(target=lambda: asyncio.run(failure(view))) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    else:
+        assert {error.code for error in await asyncio.gather(*(failure(view) for _ in range(12)))} == {Code.NOT_FOUND}
+    assert [emulator.requests.count(each) for each in ("GetDatabaseAccount", "GetCollection")] == [1, 1]
+    assert emulator.requests.count("GetDocument") == 12
     await view.aclose()
 
 

@@ -584,6 +584,13 @@ def test_what_is_no_batch_is_refused(account: Account, body: Any) -> None:
     assert told.status == 400
 
 
+def test_a_batch_has_two_megabytes_at_most(account: Account) -> None:
+    """However small its items are."""
+    half = item("a", big="x" * (1 << 20)), item("b", big="x" * (1 << 20))
+    assert account.batch(*({"operationType": "Create", "resourceBody": each} for each in half)).pair == (413, "")
+    assert account.batch({"operationType": "Create", "resourceBody": half[0]}).status == 200
+
+
 # -- queries ----------------------------------------------------------------------------
 
 ROWS = [

@@ -9,6 +9,7 @@ from kmsbridge_azure_cosmos.emulator._call import Call, Done
 from kmsbridge_azure_cosmos.emulator._catalogue import CATALOGUE
 from kmsbridge_azure_cosmos.emulator._known import Refused
 from kmsbridge_azure_cosmos.emulator._partition import Partition
+from kmsbridge_azure_cosmos.emulator._resources import MAX_ITEM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def execute_batch(call: Call) -> Done:
     operations = call.json()
     if not isinstance(operations, list) or not 0 < len(operations) <= MAX_BATCH:
         raise Refused("400/Batch")
+    if len(call.request.body) > MAX_ITEM:
+        raise Refused("413")
     partition = _partition(call)
     container = partition.container
     before, lsn = dict(container.items), container.lsn

@@ -20,7 +20,7 @@ MAX_ID = 1023
 MAX_NAME = 255
 """Characters of the id of a database or a container."""
 MAX_ITEM = 2 * 1024 * 1024
-"""Bytes of an item as JSON."""
+"""Bytes of an item as JSON, and of a batch."""
 _FORBIDDEN = set("/\\?#")
 _SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts")
 RANGE = "0"
