@@ -63,7 +63,7 @@ def send(
     signature = key.sign(to_sign.encode(), padding.PKCS1v15(), hashes.SHA256())
     headers |= {"authorization": f"Bearer {base64.b64encode(signature).decode()}", **(after or {})}
     context = ssl.create_default_context(cafile=emulator.write_ca(str(tmp_path / "ca.pem")))
-    name = f"{host}.cryptoservice.localhost"
+    name = f"{host}.cryptoservice.localhost" if host else "localhost"
     connection = http.client.HTTPSConnection(name, emulator.port, context=context)
     raw = socket.create_connection(("localhost", emulator.port), timeout=10)
     connection.sock = context.wrap_socket(raw, server_hostname=name)
@@ -79,6 +79,13 @@ def test_what_is_signed_is_answered(emulator: Emulator, tmp_path: Any) -> None:
     """Field 1 of the answer is 16 random bytes, field 2 the id of the request; under the name of its instance."""
     status, body = send(emulator, tmp_path)
     assert (status, body[:2], body[18:20], len(body)) == (200, b"\x0a\x10", b"\x12\x24", 56)
+
+
+def test_the_first_instance_has_no_name_of_its_own_too(emulator: Emulator, tmp_path: Any) -> None:
+    """Where names under localhost do not resolve, it is known by how it is asked."""
+    status, body = send(emulator, tmp_path, host="")
+    assert (status, body[:2], len(body)) == (200, b"\x0a\x10", 56)
+    assert send(emulator, tmp_path, host="", after={"authorization": "Bearer !"})[0] == 401
 
 
 def test_every_documented_error_is_sent_here_too(emulator: Emulator, tmp_path: Any) -> None:

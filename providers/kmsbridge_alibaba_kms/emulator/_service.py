@@ -31,8 +31,8 @@ _NAMES = ("SecretName", "KeyId", "AliasName")
 class AlibabaKms(Backend[Settings]):
     """The secrets and keys of one account in one region.
 
-    ``https://localhost:<port>`` is the region's door, ``https://<instance>.cryptoservice.localhost:<port>``
-    that of a KMS instance.
+    ``https://localhost:<port>`` is the region's door, and that of the first KMS instance for who asks as instances
+    are asked; ``https://<instance>.cryptoservice.localhost:<port>`` is the door of any.
     """
 
     name = "alibaba-kms"
@@ -65,7 +65,7 @@ class AlibabaKms(Backend[Settings]):
     def identify(self, request: Request) -> None:
         """A header or a parameter names the operation; parameters are in the query, the form, or both."""
         headers = request.headers
-        if _instance_of(request):
+        if self._instance_of(request):
             name = headers.get("x-kms-apiname", "")
             request.operation = BY_NAME[name] if name in _instance.NAMES and request.path == "/" else None
             return
@@ -81,7 +81,7 @@ class AlibabaKms(Backend[Settings]):
     def admit(self, request: Request) -> Response | None:
         """Refuse what is not signed, or not now, or twice."""
         try:
-            if _instance_of(request):
+            if self._instance_of(request):
                 self.access_point.verify(request)
             else:
                 signature = _hmac_sha1 if _hmac_sha1.is_claimed(request) else _acs3
@@ -90,12 +90,19 @@ class AlibabaKms(Backend[Settings]):
             return self._render(refused.error, request, **refused.facts)
         return None
 
+    def _instance_of(self, request: Request) -> str:
+        """The instance whose door it is, by its name, or by how it is asked; empty for the region's."""
+        name, _, rest = request.host.partition(".")
+        if rest.startswith("cryptoservice."):
+            return name
+        return next(iter(self.settings.instances), "") if "x-kms-apiname" in request.headers else ""
+
     # -- what is answered ---------------------------------------------------------------
 
     def apply(self, request: Request) -> Response:
         """Do what is asked, or say why not."""
         try:
-            if instance := _instance_of(request):
+            if instance := self._instance_of(request):
                 return self._do_at(request, instance)
             done = self._do(request)
         except Refused as refused:
@@ -167,7 +174,7 @@ class AlibabaKms(Backend[Settings]):
             "parameter": next(iter(required), "KeyId"), "signed": "emulator", "value": "emulator",
             "arn": f"acs:kms:{self.settings.region}:{self.settings.account}:key/{request.resource}", **facts,
         }  # fmt: skip
-        if _instance_of(request):
+        if self._instance_of(request):
             return _instance.refusal(error, about)
         message = known.message.format_map(about)
         told: dict[str, Any] = {"Code": code, "Message": message, "RequestId": id_, "HostId": request.host}
@@ -199,25 +206,18 @@ class AlibabaKms(Backend[Settings]):
     @property
     def usage(self) -> str:
         """How to point kmsbridge and Alibaba's SDK at it."""
-        host, port = self.address.partition("//")[2], self.address.rpartition(":")[2]
-        region, instance = self.settings.region, next(iter(self.settings.instances), "kst-...")
-        door = f"{instance}.cryptoservice.localhost:{port}"
+        host, region = self.address.partition("//")[2], self.settings.region
+        instance = next(iter(self.settings.instances), "kst-...")
         return f"""kmsbridge:
     export KMSBRIDGE_PROFILE="{self.profile("$SSL_CERT_FILE")}"
 kmsbridge, at the door of an instance too:
-    export KMSBRIDGE_PROFILE="$KMSBRIDGE_PROFILE&instance={instance}&instance_endpoint={door}\
+    export KMSBRIDGE_PROFILE="$KMSBRIDGE_PROFILE&instance={instance}&instance_endpoint={host}\
 &instance_ca=$SSL_CERT_FILE"
 Python:
     Client(Config(endpoint="{host}", region_id="{region}", ca=SSL_CERT_FILE,
         access_key_id=ACCESS_KEY_ID, access_key_secret=ACCESS_KEY_SECRET))
 Python, at the door of an instance:
-    Client(Config(endpoint="{door}", client_key_content=KMSBRIDGE_CLIENT_KEY, ca_file_path=SSL_CERT_FILE))"""
-
-
-def _instance_of(request: Request) -> str:
-    """The instance whose door it is; empty for the region's."""
-    name, _, rest = request.host.partition(".")
-    return name if rest.startswith("cryptoservice.") else ""
+    Client(Config(endpoint="{host}", client_key_content=KMSBRIDGE_CLIENT_KEY, ca_file_path=SSL_CERT_FILE))"""
 
 
 def _written(

@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import json
 import os
-import socket
 import sys
 import urllib.request
 import uuid
@@ -34,24 +33,18 @@ RuntimeOptions: Any = import_module("openapi_util.models").RuntimeOptions
 tea: Any = import_module("Tea.exceptions")
 
 URL, INSTANCE = os.environ["EMULATOR_URL"], "kst-emulator"
-DOOR = f"{INSTANCE}.cryptoservice.localhost:{URL.rpartition(':')[2]}"
 TEXT, CONTEXT = b"4111 1111", b"tenant=acme"
 DIGEST = hashlib.sha256(TEXT).digest()
-RESOLVE = socket.getaddrinfo
-
-
-def resolved(host: Any, *arguments: Any, **options: Any) -> Any:
-    """Not every system knows the names under localhost."""
-    return RESOLVE("localhost" if str(host).endswith(".localhost") else host, *arguments, **options)
-
-
-socket.getaddrinfo = resolved
 
 
 def connected(client_key: str) -> Any:
     """A client."""
-    ca = os.environ["SSL_CERT_FILE"]
-    return Client(Config(endpoint=DOOR, protocol="https", client_key_content=client_key, password="", ca_file_path=ca))
+    return Client(
+        Config(
+            endpoint=URL.partition("//")[2], protocol="https", client_key_content=client_key, password="",
+            ca_file_path=os.environ["SSL_CERT_FILE"],
+        )
+    )  # fmt: skip
 
 
 CLIENT = connected(os.environ["KMSBRIDGE_CLIENT_KEY"])
