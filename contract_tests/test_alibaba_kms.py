@@ -155,6 +155,16 @@ class TestSecrets(Secrets):
             assert (error.code, error.provider_codes, error.operation) == (Code.NOT_FOUND, (code,), "secrets.get")
         assert [seen.operation for seen in running().requests] == ["BatchGetSecretValue"]
 
+    async def test_a_refusal_says_which_right_is_missing(self, bridge: BridgeView) -> None:
+        """By a policy that denies, or by none that allows; who it was, and the encoded message, are private."""
+        running().configure(denied=["GetSecretValue"])
+        with refused(Code.ACCESS_DENIED) as info:
+            await bridge.secrets.get("some/name")
+        said = {field.path: field.reason for field in info.value.fields}
+        assert (said["AuthAction"], said["NoPermissionType"]) == ("kms:GetSecretValue", "ImplicitDeny")
+        for private in ("1000000000000001", "200000000000000001", "AQFohtp4"):
+            assert private not in info.value.details()
+
     async def test_who_may_read_one_by_one_reads_many(self, bridge: BridgeView, canary: Canary) -> None:
         """The right to read several at once is another."""
         for name in ("a", "b"):

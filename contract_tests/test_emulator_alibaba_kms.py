@@ -636,7 +636,9 @@ def test_settings(emulator: Emulator, client: Any) -> None:
     """Permission and rate are data."""
     emulator.configure(denied=["GetSecretValue"])
     create(client)
-    assert refusal(lambda: get(client)).code == "Forbidden.NoPermission"
+    denied = refusal(lambda: get(client))
+    assert denied.code == "Forbidden.NoPermission"
+    assert denied.access_denied_detail["AuthAction"] == "kms:GetSecretValue"
     emulator.configure(denied=[], requests_per_second=1)
     codes = set()
     for _ in range(20):

@@ -85,7 +85,7 @@ def get_many(call: Call) -> dict[str, Any]:
             values.append(get(call.about(**wanted)))
         except Refused as refused:
             known = CATALOGUE[refused.error]
-            told = {"Code": refused.error, "Message": known.message, "HttpStatus": known.status}
+            told = {"Code": known.code or refused.error, "Message": known.message, "HttpStatus": known.status}
             errors.append({"SecretName": call.about(**wanted).text("SecretName"), **told})
     return {"SecretValues": values, "Errors": errors}
 

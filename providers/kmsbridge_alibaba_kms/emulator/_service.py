@@ -185,7 +185,18 @@ class AlibabaKms(Backend[Settings]):
             more = urlencode({"q": code, "product": "Kms", "requestId": id_})
             root, told["Recommend"] = "KMS", f"https://api.aliyun.com/troubleshoot?{more}"
             told["HttpStatus"] = known.status
+        if code == "Forbidden.NoPermission":
+            told["AccessDeniedDetail"] = self._denied(request)
         return _written(request, root, told, status=known.status, headers={**dict(known.headers), **_headers(id_)})
+
+    def _denied(self, request: Request) -> dict[str, str]:
+        """Which right was missing, as RAM tells it (aliyun/alibaba-cloud-sdk-go#578)."""
+        return {
+            "AuthAction": f"kms:{request.operation.name if request.operation else ''}",
+            "AuthPrincipalType": "SubUser", "AuthPrincipalDisplayName": "200000000000000001",
+            "AuthPrincipalOwnerId": self.settings.account, "NoPermissionType": "ImplicitDeny",
+            "PolicyType": "AccountLevelIdentityBasedPolicy", "EncodedDiagnosticMessage": "AQFohtp4aIbaeEUxMTExMTE=",
+        }  # fmt: skip
 
     # -- how to use it ------------------------------------------------------------------
 
