@@ -14,6 +14,8 @@ import pytest
 
 from contract_tests.cosmos_emulator import CONTAINER, by_token, emptied, running, url
 from kmsbridge import Code, Fault, KMSError, NetworkError, Outcome, RetryAction, RetryPolicy, connect, connect_async
+from kmsbridge._entra._tokens import STORES
+from kmsbridge._registry import DRIVERS
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Drip, Emulator, Garbage, Hang, Reset
 from kmsbridge_azure_cosmos.emulator import Cosmos
@@ -212,11 +214,21 @@ async def test_health_says_nothing_of_the_key_that_an_error_does_not_tell(
     assert (health.reachable, health.authenticated, health.key_usable) == (False, None, None)
 
 
+@pytest.fixture
+def no_tokens() -> Iterator[None]:
+    """The process holds none, before and after; nor a credential, in which MSAL remembers a failure for a minute."""
+    DRIVERS.close_process()
+    STORES.lasting.clear()
+    yield
+    DRIVERS.close_process()
+    STORES.lasting.clear()
+
+
+@pytest.mark.usefixtures("no_tokens")
 async def test_a_directory_that_is_down_says_nothing_of_the_account(make: Any, emulator: Emulator) -> None:
     """Nothing was sent to it."""
     emulator.fail("Token", "AADSTS90033", times=None)
-    view = BridgeView(make(by_token().replace("credential=environment", "credential=environment&recovery_days=7")),
-                      Witness(CANARY))  # fmt: skip
+    view = BridgeView(make(by_token()), Witness(CANARY))
     health = await view.health()
     assert health.code is Code.DEPENDENCY_UNAVAILABLE
     assert (health.reachable, health.authenticated, health.key_usable) == (None, None, None)
