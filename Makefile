@@ -1,6 +1,8 @@
 .PHONY: setup demo test test-long test-oldest lint types bench clients wheel build clean
 BIN := .venv/bin
 PYTEST := -m pytest -n auto --dist worksteal
+# Whatever the environment says: tests start hundreds of processes, and each would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 setup: .venv/ready
 .venv/ready: pyproject.toml .ci/setup ; @.ci/setup .venv
