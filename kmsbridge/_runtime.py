@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Hashable, Sequence
     from concurrent.futures import ThreadPoolExecutor
-    from contextlib import AbstractAsyncContextManager
 
 T = TypeVar("T")
 K = TypeVar("K", bound="Hashable")
@@ -111,10 +110,6 @@ class Runtime(Protocol):
         """The results of all, in order; side by side where there is an event loop."""
         ...
 
-    def lock(self) -> AbstractAsyncContextManager[None]:
-        """A new lock."""
-        ...
-
     @property
     def now(self) -> Callable[[], float]:
         """The clock of deadlines, in seconds: it never goes back."""
@@ -157,10 +152,6 @@ class BlockingRuntime:
         """One after the other."""
         return [await make() for make in makers]
 
-    def lock(self) -> AbstractAsyncContextManager[None]:
-        """A lock between threads."""
-        return _ThreadLock()
-
     def scope(self) -> object:
         """Sync clients live as long as the process."""
         return PROCESS
@@ -172,17 +163,6 @@ class BlockingRuntime:
         flight.when_left(left.release)
         if not left.acquire(timeout=-1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)):
             raise TimeoutError
-
-
-class _ThreadLock:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    async def __aenter__(self) -> None:
-        self._lock.acquire()
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        self._lock.release()
 
 
 class AsyncioRuntime:
@@ -242,12 +222,6 @@ class AsyncioRuntime:
         except BaseExceptionGroup as failures:
             first = failures.exceptions[0]
         raise first  # as the blocking runtime does, which has no group
-
-    def lock(self) -> AbstractAsyncContextManager[None]:
-        """A lock between tasks."""
-        import asyncio
-
-        return asyncio.Lock()
 
     async def wait(self, flight: Flight[Any], timeout: float | None) -> None:
         """Let the loop go on until then."""

@@ -232,34 +232,6 @@ def test_sleep_waits() -> None:
     assert 0.05 <= asyncio.run(main()) < 0.5
 
 
-def test_a_lock_lets_one_in_at_a_time() -> None:
-    """Between threads under the sync bridge, between tasks under the async one; an error lets go of it."""
-    inside: list[int] = []
-    most: list[int] = []
-
-    async def body(lock: Any, wait: Callable[[float], Awaitable[None]]) -> None:
-        async with lock:
-            inside.append(1)
-            most.append(len(inside))
-            await wait(0.001)
-            inside.pop()
-        with pytest.raises(ValueError, match="within"):
-            async with lock:
-                raise ValueError("within")
-
-    shared = BLOCKING.lock()
-    join([thread(lambda: drive(body(shared, BLOCKING.sleep))) for _ in range(8)])
-
-    async def main() -> None:
-        runtime = AsyncioRuntime()
-        lock = runtime.lock()
-        async with asyncio.timeout(WAIT):
-            await asyncio.gather(*(body(lock, runtime.sleep) for _ in range(8)))
-
-    asyncio.run(main())
-    assert most == [1] * 16
-
-
 def test_gather_keeps_the_order_and_the_limit() -> None:
     """Results come in the order asked for; at most so many run side by side, and one under the sync bridge."""
     running: list[int] = []
