@@ -503,6 +503,10 @@ PATCHES: list[tuple[list[dict[str, Any]], Any]] = [
     ([{"op": "set", "path": "/no/deep", "value": 2}], 400), ([{"op": "incr", "path": "/o/k", "value": 2}], 400),
     ([{"op": "set", "path": "id", "value": "b"}], 400), ([{"op": "set", "path": "/id", "value": "b"}], 400),
     ([{"op": "set", "path": "/pk", "value": "y"}], 400), ([{"op": "leap", "path": "/n"}], 400),
+    ([{"op": "set", "path": 5, "value": 1}], 400), ([{"op": "move", "from": None, "path": "/m"}], 400),
+    ([{"op": "add", "path": "/list/3", "value": 9}], 400), ([{"op": "set", "path": "/list/-1", "value": 9}], 400),
+    ([{"op": "incr", "path": "/o/k", "value": "w"}], 400), ([{"op": "incr", "path": "/n", "value": True}], 400),
+    ([{"op": "incr", "path": "/list", "value": [3]}], 400),
     ([{"op": "set", "path": "/n"}], 400), ([], 400), ([{"op": "add", "path": "/n", "value": 1}] * 11, 400),
 ]  # fmt: skip
 
@@ -573,7 +577,8 @@ def test_a_batch_is_done_whole_or_not(account: Account, status: int) -> None:
 
 
 NO_BATCHES: tuple[Any, ...] = (
-    [], {}, [5], [{"operationType": "Dance"}], [{"operationType": "Delete", "id": "a"}] * 101,
+    [], {}, [5], [{"operationType": "Dance"}], [{"operationType": "Read", "id": []}],
+    [{"operationType": "Delete", "id": "a"}] * 101,
 )
 
 
@@ -589,6 +594,31 @@ def test_a_batch_has_two_megabytes_at_most(account: Account) -> None:
     half = item("a", big="x" * (1 << 20)), item("b", big="x" * (1 << 20))
     assert account.batch(*({"operationType": "Create", "resourceBody": each} for each in half)).pair == (413, "")
     assert account.batch({"operationType": "Create", "resourceBody": half[0]}).status == 200
+
+
+NO_JSON = [
+    b'{"id":"\\uD800","pk":"x"}', b'{"id":"b","pk":"x","v":["\\udfff"]}', b'{"id":"b","pk":"x","v":NaN}',
+    b'{"id":"b","pk":"x","v":-Infinity}', b'{"id":"b","pk":"x","v":1e999}',
+    b'{"id":"b","pk":"x","v":' + b"9" * 5000 + b"}",
+    b"[" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NO_JSON, ids=range(len(NO_JSON)))
+def test_what_cannot_be_written_as_json_is_not_stored(account: Account, body: bytes) -> None:
+    """Else every later listing would fail, or be no JSON for other clients."""
+    assert account(f"POST {DOCS}", body, key="x").pair == (400, "")
+    assert account(f"POST {DOCS}", item("\U0001f600"), key="x").status == 201
+    assert account(f"GET {DOCS}").body["_count"] == 1
+
+
+def test_an_item_has_128_levels_at_most(account: Account) -> None:
+    """The limit of the service."""
+    for levels, status in ((127, 201), (128, 400)):
+        deep: list[Any] = []
+        for _ in range(levels - 1):
+            deep = [deep]
+        assert account(f"POST {DOCS}", item(deep=deep), key="x").status == status, levels
 
 
 # -- queries ----------------------------------------------------------------------------
@@ -649,6 +679,7 @@ def test_a_query_shows_what_it_asks_for(account: Account) -> None:
         "", "SELECT", "SELECT * FROM", "SELECT c.id FROM c ORDER BY c.id", "SELECT COUNT(1) FROM c", "DROP TABLE c",
         "SELECT TOP 1 * FROM c", "SELECT * FROM c JOIN d IN c.d", "SELECT c.value FROM c", "SELECT * FROM c WHERE",
         "SELECT d.id FROM c", "SELECT c.id", "SELECT * FROM c WHERE c.id = 'a", "SELECT * FROM c; SELECT 1",
+        "SELECT 1e999 FROM c", "SELECT * FROM c WHERE c.n = " + "9" * 5000, "SELECT " + "NOT " * 20_000 + "1 FROM c",
     ],
 )  # fmt: skip
 def test_what_the_grammar_does_not_know_gets_the_services_own_400(account: Account, text: str) -> None:

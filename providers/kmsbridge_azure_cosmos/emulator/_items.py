@@ -85,6 +85,8 @@ def _member(partition: Partition, operation: object) -> Done:
     if not isinstance(operation, dict):
         raise Refused("400/Batch")
     id_, body = operation.get("id", ""), operation.get("resourceBody")
+    if not isinstance(id_, str):
+        raise Refused("400/Batch")
     match = operation.get("ifMatch")
     match operation.get("operationType"):
         case "Create":

@@ -41,25 +41,39 @@ def _apply(document: dict[str, Any], verb: str, operation: dict[str, Any]) -> No
         parent.pop(name)
     elif verb == "incr":
         before = parent.get(name, 0) if isinstance(parent, dict) else parent[name]
+        if not (_is_number(before) and _is_number(value)):
+            raise Refused("400")
         parent[name] = before + value
     elif verb == "add" and isinstance(parent, list):
-        parent.insert(len(parent) if name == "-" else name, value)
+        parent.insert(name, value)
     elif verb == "replace" and isinstance(parent, dict) and name not in parent:
         raise KeyError(name)
     else:
         parent[name] = value
 
 
-def _target(document: dict[str, Any], path: str) -> tuple[Any, Any]:
+def _target(document: dict[str, Any], path: object) -> tuple[Any, Any]:
     """What holds the last part of a path, and the name or index of it there."""
+    if not isinstance(path, str):
+        raise Refused("400/InvalidJson")
     start, *names = path.split("/")
     if start or not names:
         raise ValueError(path)
     parent: Any = document
     for name in names[:-1]:
-        parent = parent[int(name) if isinstance(parent, list) else name]
+        parent = parent[_index(name, len(parent)) if isinstance(parent, list) else name]
     if isinstance(parent, list):
-        return parent, names[-1] if names[-1] == "-" else int(names[-1])
+        return parent, len(parent) if names[-1] == "-" else _index(names[-1], len(parent) + 1)
     if not isinstance(parent, dict):
         raise TypeError(path)
     return parent, names[-1]
+
+
+def _index(name: str, end: int) -> int:
+    if not (name.isascii() and name.isdigit()) or int(name) >= end:
+        raise IndexError(name)
+    return int(name)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PAGE = 100
 """Items a page where the caller says nothing."""
-_AFTER = re.compile(r"\+RID:~[A-Za-z0-9+=-]+#RT:([0-9]+)#TRC:([0-9]+)#LAST:([0-9]+)")
+_AFTER = re.compile(r"\+RID:~[A-Za-z0-9+=-]+#RT:([0-9]{1,15})#TRC:([0-9]{1,15})#LAST:([0-9]{1,15})")
 _NO_PLAN: dict[str, Any] = {
     "distinctType": "None", "top": None, "offset": None, "limit": None, "orderBy": [], "orderByExpressions": [],
     "groupByExpressions": [], "groupByAliases": [], "aggregates": [], "groupByAliasToAggregateType": {},

@@ -21,6 +21,8 @@ MAX_NAME = 255
 """Characters of the id of a database or a container."""
 MAX_ITEM = 2 * 1024 * 1024
 """Bytes of an item as JSON, and of a batch."""
+MAX_NESTING = 128
+"""Levels of objects and lists in an item."""
 _FORBIDDEN = set("/\\?#")
 _SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts")
 RANGE = "0"
@@ -210,7 +212,7 @@ def checked_item(document: object) -> dict[str, Any]:
     if not isinstance(id_, str) or not 0 < len(id_.encode()) <= MAX_ID or _FORBIDDEN & set(id_):
         raise Refused("400/InvalidId", id="")
     ttl = document.get("ttl")
-    if ttl is not None and not _is_ttl(ttl):
+    if (ttl is not None and not _is_ttl(ttl)) or _too_deep(document):
         raise Refused("400")
     return document
 
@@ -218,6 +220,16 @@ def checked_item(document: object) -> dict[str, Any]:
 def encoded(key: object) -> str:
     """A partition key as it is compared."""
     return json.dumps(key, sort_keys=True)
+
+
+def _too_deep(document: dict[str, Any]) -> bool:
+    level: list[Any] = [document]
+    for _ in range(MAX_NESTING):
+        members = (member for node in level for member in (node.values() if isinstance(node, dict) else node))
+        level = [member for member in members if isinstance(member, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _is_ttl(value: object) -> bool:

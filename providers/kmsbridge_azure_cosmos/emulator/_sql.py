@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from math import isfinite
 from typing import Any, NamedTuple
 
 from lark import Lark, Token, Transformer, UnexpectedInput, v_args
@@ -65,6 +66,7 @@ _STARTSWITH.2: /STARTSWITH(?=\s*\()/i
 """
 
 
+_SYNTAX, _IDENTIFIER = 1001, 2001
 Item = Mapping[str, Any]
 Expression = Callable[[Item], Any]
 
@@ -83,12 +85,13 @@ class Query(NamedTuple):
         return [] if found is UNDEFINED else [found]
 
 
-class _Identifier(Exception):
-    """A name that stands for nothing."""
+class _Wrong(Exception):
+    """What the grammar takes and the service does not. `number` is that of the service's own code."""
 
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: Token, number: int) -> None:
         super().__init__(str(token))
         self.token = token
+        self.number = number
 
 
 @v_args(inline=True)
@@ -119,7 +122,7 @@ class _Compiler(Transformer[Token, Any]):
     def _resolve(self, alias: str | None) -> None:
         for token in self._names:
             if str(token) != alias:
-                raise _Identifier(token)
+                raise _Wrong(token, _IDENTIFIER)
 
     def everything(self) -> Expression:
         """The item as it is."""
@@ -181,8 +184,11 @@ class _Compiler(Transformer[Token, Any]):
         return _constant(_text(token))
 
     def number(self, token: Token) -> Expression:
-        """A number."""
-        return _constant(float(token) if set(token) & set(".eE") else int(token))
+        """A number: beyond what a double holds there is none."""
+        value = float(token)
+        if not isfinite(value):
+            raise _Wrong(token, _SYNTAX)
+        return _constant(value if set(token) & set(".eE") or abs(value) >= 2**53 else int(token))
 
     def parameter(self, token: Token) -> Expression:
         """What was given under this name."""
@@ -247,16 +253,18 @@ def _compiled(text: object, parameters: Mapping[str, Any], start: str) -> Query:
     except UnexpectedInput as error:
         at = error.pos_in_stream or 0
         near = text[at:].split(maxsplit=1)[0] if text[at:].split() else ""
-        start_at, number = max(at, 0), 1001
+        start_at, number = max(at, 0), _SYNTAX
     except VisitError as error:
-        if not isinstance(error.orig_exc, _Identifier):
+        if not isinstance(error.orig_exc, _Wrong):
             raise
-        token = error.orig_exc.token
-        near, start_at, number = str(token), token.start_pos or 0, 2001
+        token, number = error.orig_exc.token, error.orig_exc.number
+        near, start_at = str(token), token.start_pos or 0
+    except RecursionError:  # too deep: the service has a limit of its own
+        near, start_at, number = "", 0, _SYNTAX
     else:
         return found
     facts = {"near": near, "start": start_at, "end": start_at + len(near), "number": number}
-    raise Refused("400/Syntax" if number == 1001 else "400/Identifier", **facts)
+    raise Refused("400/Syntax" if number == _SYNTAX else "400/Identifier", **facts)
 
 
 @cache
