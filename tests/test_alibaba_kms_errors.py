@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alibabacloud_credentials.exceptions import CredentialException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmsbridge import TAXONOMY, Code
 from kmsbridge._decode import Answer, Phase, Reading
 from kmsbridge._explain import explain
-from kmsbridge_alibaba_kms import _spelling
+from kmsbridge_alibaba_kms import _findings, _spelling
 from kmsbridge_alibaba_kms._error_message import ErrorMessage, read_error
 from kmsbridge_alibaba_kms._errors import RULES, _fold, decoder
 
@@ -290,8 +291,25 @@ def test_no_code_of_the_table_stands_for_its_family() -> None:
 
 def test_every_family_has_a_rule() -> None:
     """And none of them is a code."""
-    families = {family for _, family in _spelling._FAMILIES}
+    families = {family for _, family in _spelling._FAMILIES} | {_spelling.NO_CREDENTIAL}
     assert families == {rule.on for rule in RULES if rule.on is not None and rule.on.startswith("*")}
+
+
+@pytest.mark.parametrize(("unlisted", "code"), [
+    ("InvalidAction.NotFound", "unsupported"), ("InvalidRegionId.NotFound", "unsupported"),
+    ("EntityNotExist.Role", "credential_rejected"), ("InvalidUser.NotFound", "credential_rejected"),
+    ("Forbidden.InstanceNotFound", "container_not_found"), ("Forbidden.SecretVersionNotFound", "version_not_found"),
+    ("Forbidden.SecretNotFound", "not_found"), ("RequestTimeout", "timeout"), ("RequestTimeExpired", "clock_skew"),
+    ("InvalidSourceIp.NotInSecurityWhitelist", "network_forbidden"), ("StsTokenExpired", "token_expired"),
+    ("Rejected.ImportTokenExpired", "wrong_state"), ("Rejected.RateLimit", "rate_limited"),
+    ("OperationConflict", "operation_in_progress"), ("RequestEntityTooLarge", "payload_too_large"),
+    ("IncorrectInstanceStatus", "wrong_state"), ("InvalidReadTimeout", "invalid_argument"),
+])  # fmt: skip
+def test_a_code_that_is_not_listed_is_read_by_its_name(unlisted: str, code: str) -> None:
+    """Above all, "not found" is said of an item only where nothing else is missing."""
+    for body in (said(unlisted), error(unlisted)):
+        result = decoder.decode(Answer(400, body=body))
+        assert (result.code, result.provider_codes) == (code, (unlisted,))
 
 
 # -- what is told beside the code -----------------------------------------------------------------
@@ -357,6 +375,21 @@ def test_what_never_left_was_not_sent() -> None:
     """A token source that fails before the request."""
     result = decoder.decode(Answer(503, phase=Phase.BEFORE_SEND, body=b"<html>"))
     assert result.outcome == "not_sent"
+
+
+@pytest.mark.parametrize(("refusal", "code"), [
+    ("EntityNotExist.Role", "credential_rejected"), ("NoPermission", "credential_unavailable"),
+    ("Forbidden.ResourceNotFound", "credential_unavailable"), ("InvalidParameter.RoleArn", "credential_unavailable"),
+    ("InvalidAction.NotFound", "credential_unavailable"), ("SignatureDoesNotMatch", "credential_rejected"),
+    ("Throttling.User", "rate_limited"), ("ServiceUnavailable", "service_unavailable"),
+    ("InvalidSecurityToken.Expired", "token_expired"),
+])  # fmt: skip
+def test_a_refusal_of_the_token_service_is_none_of_kms(refusal: str, code: str) -> None:
+    """A role that may not be taken on is no secret that is not there, and no missing right on it."""
+    told = f'error refreshing credentials from RAM role ARN, httpCode: 404, result: {{"Code":"{refusal}"}}'
+    answer = Answer(phase=Phase.BEFORE_SEND, exception=CredentialException(told), door=_findings.CREDENTIAL)
+    result = decoder.decode(answer, operation="secrets.get")
+    assert (result.code, result.provider_codes, result.outcome) == (code, (refusal,), "not_sent")
 
 
 # -- the table --------------------------------------------------------------------------------------

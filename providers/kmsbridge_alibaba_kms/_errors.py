@@ -15,7 +15,7 @@ from functools import partial
 
 from kmsbridge._broken_connections import BROKEN_CONNECTIONS
 from kmsbridge._decode import Decoder, Rule
-from kmsbridge._errors import Code, Fault, Outcome, RetryAction
+from kmsbridge._errors import TAXONOMY, Category, Code, Fault, Outcome, RetryAction
 from kmsbridge_alibaba_kms import _findings, _spelling
 from kmsbridge_alibaba_kms._reading import Table, read
 
@@ -58,6 +58,8 @@ _ACCOUNT = Rule(None, Code.ACCESS_DENIED, doc_url=_SAMPLES, sentence="the accoun
                 remediation="Settle the standing of the account: arrears, identity check or risk control.")
 _MISSING_KEY = Rule(None, Code.NOT_FOUND, doc_url=_COMMON,
                     remediation="Check key id or alias, the region, and whether the key belongs to an instance.")
+_NO_INSTANCE = Rule(None, Code.CONTAINER_NOT_FOUND, sentence="there is no such KMS instance",
+                    remediation="Check the instance's id, its region, and whether it was released.")
 _MISSING = Rule(None, Code.NOT_FOUND)
 _BAD = Rule(None, Code.INVALID_ARGUMENT)
 _INCOMPLETE = Rule(None, Code.INVALID_ARGUMENT, sentence="the request lacks a parameter")
@@ -157,8 +159,7 @@ _CODES: tuple[Rule, ...] = (
     Rule("Forbidden.ResourceNotFound", Code.NOT_FOUND, says=r"policy not found",
          sentence="the item has no such policy", remediation="Set a policy first, or read without one."),
     *_on("Forbidden.ResourceNotFound Certificate.NotFound InvalidResourceId.NotFound", _MISSING),
-    Rule("Forbidden.DKMSInstanceNotFound", Code.CONTAINER_NOT_FOUND, sentence="there is no such KMS instance",
-         remediation="Check the instance's id, its region, and whether it was released."),
+    *_on("Forbidden.DKMSInstanceNotFound", _NO_INSTANCE),
     Rule("Forbidden.DKMSInstanceStateInvalid", Code.DEPENDENCY_UNAVAILABLE, outcome=_NOT_APPLIED,
          sentence="the KMS instance is not running", remediation="Wait until the instance is started."),
     *_on("AliasAlreadyExists Rejected.ResourceExist Forbidden.Opened", Rule(None, Code.ALREADY_EXISTS)),
@@ -230,15 +231,26 @@ _FAMILIES: tuple[Rule, ...] = (
     *_on(_spelling.BAD_TOKEN, _BAD_TOKEN),
     *_on(_spelling.BAD_SIGNATURE, _SIGNATURE),
     *_on(_spelling.BAD_TIME, _CLOCK),
+    Rule(_spelling.NOT_ALLOWED_FROM, Code.NETWORK_FORBIDDEN),
+    Rule(_spelling.IDENTITY_NOT_FOUND, Code.CREDENTIAL_REJECTED, sentence="the user, role or account does not exist",
+         remediation="Check the name of the role, and whether the account of the AccessKey is still there."),
+    *_on(_spelling.ROUTE_NOT_FOUND, _NO_SUCH_API),
+    Rule(_spelling.INSTANCE_NOT_FOUND, Code.CONTAINER_NOT_FOUND, sentence=_NO_INSTANCE.sentence,
+         remediation=_NO_INSTANCE.remediation),
+    Rule(_spelling.VERSION_NOT_FOUND, Code.VERSION_NOT_FOUND),
     *_on(_spelling.NOT_FOUND, _MISSING),
     Rule(_spelling.EXISTS, Code.ALREADY_EXISTS),
     *_on(_spelling.QUOTA, _QUOTA),
+    Rule(_spelling.TOO_LARGE, Code.PAYLOAD_TOO_LARGE),
+    Rule(_spelling.IN_PROGRESS, Code.OPERATION_IN_PROGRESS),
     Rule(_spelling.UNSUPPORTED, Code.UNSUPPORTED),
     *_on(_spelling.FORBIDDEN, _POLICY),
     Rule(_spelling.REJECTED, Code.WRONG_STATE),
     *_on(_spelling.INTERNAL, _FAILED),
     *_on(_spelling.UNAVAILABLE, _DOWN._replace(outcome=_UNKNOWN)),
+    Rule(_spelling.LATE, Code.TIMEOUT, outcome=_UNKNOWN),
     *_on(_spelling.INVALID, _BAD),
+    *_on(_spelling.NO_CREDENTIAL, _CHAIN),
 )
 
 # -- where there is no code -----------------------------------------------------------------------------
@@ -308,6 +320,10 @@ RULES: tuple[Rule, ...] = (
 
 _fold = _spelling.spelling({rule.on for rule in RULES if rule.on is not None})
 _known = frozenset(_fold(rule.on) for rule in RULES if rule.on is not None)
+_GENERAL = (Category.AUTHENTICATION, Category.THROTTLED, Category.UNAVAILABLE)
+_general = frozenset(
+    _fold(rule.on) for rule in (*_CODES, *_FAMILIES) if rule.on is not None and TAXONOMY[rule.code].category in _GENERAL
+)
 
-decoder = Decoder("alibaba-kms", RULES, read=partial(read, table=Table(_known, _fold)), fold=_fold)
+decoder = Decoder("alibaba-kms", RULES, read=partial(read, table=Table(_known, _general, _fold)), fold=_fold)
 """Reads the answers of the region's door and of an instance's, raw or as SDKs print them."""

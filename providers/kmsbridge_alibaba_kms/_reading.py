@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from kmsbridge._decode import MAX_BODY, Answer, Reading, chain, member, request_ids
 from kmsbridge._errors import FieldError
+from kmsbridge_alibaba_kms import _findings
 from kmsbridge_alibaba_kms._error_message import read_error
 from kmsbridge_alibaba_kms._sdk_text import clipped, printed
+from kmsbridge_alibaba_kms._spelling import NO_CREDENTIAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Table(NamedTuple):
 
     known: Collection[str]
     """The codes of the table, folded."""
+    general: Collection[str]
+    """Those that mean the same where the credential comes from: they say nothing of an item."""
     fold: Callable[[str], str]
 
     def is_known(self, code: str) -> bool:
@@ -79,8 +83,11 @@ def read(answer: Answer, table: Table) -> Reading:
         ids["RequestId"] = identifier
     if (trace := answer.header("x-acs-trace-id")) is not None:
         ids["x-acs-trace-id"] = trace
+    codes: tuple[str, ...] = () if code is None else (code,)
+    if code is not None and answer.door == _findings.CREDENTIAL and table.fold(code) not in table.general:
+        codes = (code, NO_CREDENTIAL)
     return Reading(
-        () if code is None else (code,),
+        codes,
         says=_plain(says),
         request_ids=ids,
         fields=said.fields,

@@ -25,28 +25,47 @@ BAD_TOKEN = "*security-token"  # noqa: S105 - a name
 OLD_TOKEN = "*security-token-expired"  # noqa: S105 - a name
 BAD_SIGNATURE = "*signature"
 BAD_TIME = "*timestamp"
+NOT_ALLOWED_FROM = "*not-allowed-from"
+IDENTITY_NOT_FOUND = "*identity-not-found"
+ROUTE_NOT_FOUND = "*route-not-found"
+INSTANCE_NOT_FOUND = "*instance-not-found"
+VERSION_NOT_FOUND = "*version-not-found"
 NOT_FOUND = "*not-found"
 EXISTS = "*exists"
 QUOTA = "*quota"
+TOO_LARGE = "*too-large"
+IN_PROGRESS = "*in-progress"
 UNSUPPORTED = "*unsupported"
 FORBIDDEN = "*forbidden"
 REJECTED = "*rejected"
 INTERNAL = "*internal"
 UNAVAILABLE = "*unavailable"
+LATE = "*late"
 INVALID = "*invalid"
+NO_CREDENTIAL = "*no-credential"
+"""Of no code's name: a refusal of who gives out credentials, which says nothing of an item of KMS."""
 _FAMILIES = (
-    (r"throttling.*|.*throttling.*|.*flowlimit.*|.*qpslimit.*|requestlimitexceeded", THROTTLED),
-    (r".*securitytoken.*expired.*|.*expired.*securitytoken.*", OLD_TOKEN),
-    (r".*securitytoken.*", BAD_TOKEN),
+    (r"throttling.*|.*throttling.*|.*flowlimit.*|.*qpslimit.*|.*ratelimit.*|requestlimitexceeded", THROTTLED),
+    (r"(?!.*importtoken).*token\.?expired.*|(?!.*importtoken).*expired.*token.*", OLD_TOKEN),
+    (r".*securitytoken.*|.*ststoken.*", BAD_TOKEN),
     (r"(?:invalid|incorrect|illegal|forbidden)\.?accesskey.*", BAD_KEY),
     (r"signature.*|.*signature", BAD_SIGNATURE),
-    (r"(?:invalid|illegal)timestamp.*|.*requesttime.*", BAD_TIME),
+    (r"(?:invalid|illegal)timestamp.*|.*requesttime(?!d?out).*", BAD_TIME),
+    (r"(?!sdk\.|invalid|illegal|missing).*timed?out", LATE),
+    (r".*notin\w*whitelist|forbidden\.source(?:ip|vpc).*", NOT_ALLOWED_FROM),
+    # What is missing is not always the item, and then nobody may take the item for absent.
+    (r"entitynotexists?(?:\..*)?|.*(?:user|role|account)(?:id|name)?\.?(?:not\.?found|notexists?)", IDENTITY_NOT_FOUND),
+    (r"invalid(?:api|action|version|product|region|endpoint)(?:id|name)?\.notfound", ROUTE_NOT_FOUND),
+    (r".*instance(?:id)?\.?(?:not\.?found|notexists?)", INSTANCE_NOT_FOUND),
+    (r".*version(?:id)?\.?(?:not\.?found|notexists?)", VERSION_NOT_FOUND),
     (r".*not\.?found|.*notexists?|.*\.noexist", NOT_FOUND),
     (r".*already\.?exists?(?:ed)?|.*\.exists?|.*resourceexists?|.*duplicated?(?:\..*)?", EXISTS),
     (r".*quota.*|.*limitexceed.*|.*exceed.*limit.*", QUOTA),
+    (r".*(?:request|entity|payload|content|body)toolarge", TOO_LARGE),
+    (r"operation\.?conflict.*|.*inprogress", IN_PROGRESS),
     (r"unsupported.*|.*\.unsupported.*|.*notsupport.*", UNSUPPORTED),
     (r"forbidden.*|.*nopermission.*|.*accessdenied.*|.*unauthorized.*|.*notauthori[sz]ed.*", FORBIDDEN),
-    (r"rejected.*", REJECTED),
+    (r"rejected.*|incorrect\w*stat(?:e|us)(?:\..*)?", REJECTED),
     (r"internal.*|unknownerror", INTERNAL),
     (r"service.*unavailable.*|.*unavailable|.*servicebusy|systembusy", UNAVAILABLE),
     (r"invalid.*|illegal.*|missing.*|.*malformed.*|.*invalid", INVALID),
