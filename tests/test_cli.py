@@ -538,8 +538,11 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("secrets", "get", "a") == (130, b"", "interrupted\n")
 
 
-def test_interrupt_of_a_program() -> None:
-    """A real SIGINT, while a command waits for input, ends it in the same way."""
+@pytest.mark.parametrize(
+    ("number", "status", "said"), [(2, 130, b"interrupted\n"), (15, 143, b"")], ids=["INT", "TERM"]
+)
+def test_signal_to_a_program(number: int, status: int, said: bytes) -> None:
+    """A real signal, while a command waits for input, ends it in the same way: by an exception that lets it tidy up."""
     with subprocess.Popen(
         [*COMMAND, "explain", "--jsonl"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -549,9 +552,9 @@ def test_interrupt_of_a_program() -> None:
         process.stdin.write(b"{}\n")
         process.stdin.flush()
         process.stdout.readline()
-        process.send_signal(2)
-        assert process.wait(10) == 130
-        assert process.stderr.read() == b"interrupted\n"
+        process.send_signal(number)
+        assert process.wait(10) == status
+        assert process.stderr.read() == said
 
 
 def shell(command: str) -> subprocess.CompletedProcess[bytes]:

@@ -15,6 +15,7 @@ import pytest
 from kmsbridge import TAXONOMY, Category, Code, Fault, KMSError, Meaning, Outcome, RetryAction
 from kmsbridge._errors import CLASS_OF
 from kmsbridge._explain import explain
+from kmsbridge.cli import TERMINATED
 from kmsbridge.cli._app import app
 from kmsbridge.cli._output import BROKEN_PIPE, INTERRUPTED, NOT_VALID, STATUS
 
@@ -68,7 +69,7 @@ def test_the_page_has_every_exit_status() -> None:
     """docs/cli.md has the table of exit statuses as the code has it."""
     table = rows(CLI.partition("## Errors and exit statuses")[2].partition("\n## ")[0])[2:]
     listed = {int(number): meaning for number, meaning in table}
-    assert set(listed) == {0, *STATUS.values(), NOT_VALID, INTERRUPTED, BROKEN_PIPE}
+    assert set(listed) == {0, *STATUS.values(), NOT_VALID, INTERRUPTED, BROKEN_PIPE, TERMINATED}
     for category, status in STATUS.items():
         assert re.match(rf"{category}\b", listed[status])
 
