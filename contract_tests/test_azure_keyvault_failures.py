@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contract_tests.bad_answers import JSON, bad_answers, raw, refusal
 from contract_tests.keyvault_emulator import emptied, url
 from kmsbridge import TAXONOMY, Code, KMSError, NetworkError, Outcome, RetryAction, RetryPolicy, connect, connect_async
 from kmsbridge._errors import CLASS_OF
@@ -283,61 +283,18 @@ async def test_a_call_ends_at_its_deadline(bridge: BridgeView, emulator: Emulato
 # -- bad answers ------------------------------------------------------------------------
 
 _ERROR = b'{"error":{"code":"Forbidden","message":"m","innererror":{"code":"AccessDenied"}}}'
-_JSON = (("Content-Type", "application/json"),)
-
-
-def _refusal(body: bytes = _ERROR, *headers: tuple[str, str], status: int = 403) -> Answer:
-    return Answer(status, headers or _JSON, body)
-
-
-def _raw(head: bytes, body: bytes = b"", length: int | None = None) -> Garbage:
-    size = len(body) if length is None else length
-    return Garbage(b"HTTP/1.1 " + head + b"\r\nContent-Length: " + str(size).encode() + b"\r\n\r\n" + body)
-
-
 BROKEN: Mapping[str, Answer] = {
-    "empty": _refusal(b""),
-    "a page": _refusal(b"<html><h1>403 Forbidden</h1></html>", ("Content-Type", "text/html")),
-    "a page labelled JSON": _refusal(b"<html></html>"),
-    "truncated JSON": _refusal(_ERROR[:40]),
-    "null": _refusal(b"null"),
-    "a list": _refusal(b"[]"),
-    "a string": _refusal(b'"no"'),
-    "a number": _refusal(b"42"),
-    "error is a string": _refusal(b'{"error":"nope"}'),
-    "error is a list": _refusal(b'{"error":["nope"]}'),
-    "error is null": _refusal(b'{"error":null}'),
-    "code is a number": _refusal(b'{"error":{"code":403,"message":5},"code":403,"message":5}'),
-    "code is an object": _refusal(b'{"error":{"code":{},"message":[]},"code":{},"message":[]}'),
-    "innererror is a string": _refusal(b'{"error":{"code":"Forbidden","message":"m","innererror":"x"}}'),
-    "no UTF-8": _refusal(b'{"error":{"code":"Forbidden","message":"\xff\xfe"}}'),
-    "UTF-16": _refusal(_ERROR.decode().encode("utf-16")),
-    "a BOM": _refusal(b"\xef\xbb\xbf" + _ERROR),
-    "half a surrogate pair": _refusal(b'{"error":{"code":"Forbidden","message":"\\ud800"}}'),
-    "a member twice": _refusal(b'{"error":{"code":"A","code":"Forbidden","message":"m"}}'),
-    "NaN": _refusal(b'{"error":{"code":"Forbidden","message":NaN}}'),
-    "100,000 brackets": _refusal(b"[" * 100_000),
-    "2,000 inner errors": _refusal(b'{"error":' + b'{"code":"c","innererror":' * 2_000 + b"{}" + b"}" * 2_001),
-    "8 MB": _refusal(b'{"error":{"code":"Forbidden","message":"' + b"x" * (8 << 20) + b'"}}'),
-    "a charset that is none": _refusal(_ERROR, ("Content-Type", "application/json; charset=no-such")),
-    "no content type": _refusal(_ERROR, ("X-None", "1")),
-    "gzip label, plain body": _refusal(_ERROR, *_JSON, ("Content-Encoding", "gzip")),
-    "a gzip bomb": _refusal(gzip.compress(bytes(50 << 20)), *_JSON, ("Content-Encoding", "gzip")),
-    "Retry-After garbage": _refusal(_ERROR, ("Retry-After", "soon"), status=429),
-    "Retry-After negative": _refusal(_ERROR, ("Retry-After", "-5"), status=429),
-    "Retry-After of 30 years": _refusal(_ERROR, ("Retry-After", "1000000000"), status=429),
-    "retry-after-ms garbage": _refusal(_ERROR, ("x-ms-retry-after-ms", "soon"), status=429),
-    "a challenge of garbage": _refusal(_ERROR, ("WWW-Authenticate", 'Bearer =,,"'), status=401),
-    "no challenge": _refusal(status=401),
-    "1,000 headers": _refusal(b"", *((f"X-{number}", "y") for number in range(1000))),
-    "a redirect to itself": _refusal(b"", ("Location", "/"), status=302),
-    "status 999": _refusal(status=999),
-    "status 204": Answer(204),
-    "success, empty": Answer(200, _JSON),
-    "success, a page": Answer(200, (("Content-Type", "text/html"),), b"<html>login</html>"),
-    "success, null": Answer(200, _JSON, b"null"),
-    "success, a list": Answer(200, _JSON, b"[]"),
-    "success, {}": Answer(200, _JSON, b"{}"),
+    **bad_answers(_ERROR),
+    "error is a string": refusal(b'{"error":"nope"}'),
+    "error is a list": refusal(b'{"error":["nope"]}'),
+    "error is null": refusal(b'{"error":null}'),
+    "code is a number": refusal(b'{"error":{"code":403,"message":5},"code":403,"message":5}'),
+    "code is an object": refusal(b'{"error":{"code":{},"message":[]},"code":{},"message":[]}'),
+    "innererror is a string": refusal(b'{"error":{"code":"Forbidden","message":"m","innererror":"x"}}'),
+    "2,000 inner errors": refusal(b'{"error":' + b'{"code":"c","innererror":' * 2_000 + b"{}" + b"}" * 2_001),
+    "retry-after-ms garbage": refusal(_ERROR, ("x-ms-retry-after-ms", "soon"), status=429),
+    "a challenge of garbage": refusal(_ERROR, ("WWW-Authenticate", 'Bearer =,,"'), status=401),
+    "no challenge": refusal(_ERROR, status=401),
 }
 _START = b'{"value":"wrong","id":ID,"attributes":{"enabled":true'
 BODIES: Mapping[str, bytes] = {
@@ -369,7 +326,7 @@ WIRE: Mapping[str, Failure] = {
     "closed": Close(),
     "reset": Reset(),
     "headers, then closed": Garbage(b"HTTP/1.1 200 OK\r\nContent-Type: app"),
-    "a success that is cut": _raw(b"200 OK\r\nContent-Type: application/json", b'{"value":"abc', 500),
+    "a success that is cut": raw(b"200 OK\r\nContent-Type: application/json", b'{"value":"abc', 500),
     "a hang": Hang(5.0),
 }
 
@@ -395,7 +352,7 @@ async def test_a_broken_answer_is_an_error_with_its_status(bridge: BridgeView, e
 @pytest.mark.parametrize("name", BODIES)
 async def test_a_success_with_wrong_members_is_an_error(bridge: BridgeView, emulator: Emulator, name: str) -> None:
     """Never None, never a wrong value, never somebody else's."""
-    emulator.fail("GetSecret", Answer(200, _JSON, BODIES[name].replace(b"ID", _ID)))
+    emulator.fail("GetSecret", Answer(200, JSON, BODIES[name].replace(b"ID", _ID)))
     error = await _failure(bridge)
     assert (error.code, error.http_status) == (Code.INTERNAL_ERROR, 200)
     assert (await bridge.secrets.get("a")).value == CANARY.text()
@@ -404,7 +361,7 @@ async def test_a_success_with_wrong_members_is_an_error(bridge: BridgeView, emul
 async def test_the_body_that_the_others_spoil_is_a_secret(bridge: BridgeView, emulator: Emulator) -> None:
     """So that they are refused for what is wrong with them."""
     body = b'{"value":"right","attributes":{"enabled":true,"created":1},"tags":{"a":"b"},"id":' + _ID + b"}"
-    emulator.fail("GetSecret", Answer(200, _JSON, body))
+    emulator.fail("GetSecret", Answer(200, JSON, body))
     assert (await bridge.secrets.get("a")).value == "right"
 
 
@@ -432,7 +389,7 @@ KEY_BODIES: Mapping[str, bytes] = {
 async def test_a_signature_that_is_none_is_an_error(bridge: BridgeView, emulator: Emulator, name: str) -> None:
     """Nor one that another key has made."""
     body = KEY_BODIES[name].replace(b"KID", b'"https://localhost/keys/k/' + b"0" * 32 + b'"')
-    emulator.fail("Sign", Answer(200, _JSON, body))
+    emulator.fail("Sign", Answer(200, JSON, body))
     with pytest.raises(KMSError) as caught:
         await bridge.keys.sign("k", b"message", algorithm="ES256")
     assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
@@ -441,7 +398,7 @@ async def test_a_signature_that_is_none_is_an_error(bridge: BridgeView, emulator
 @pytest.mark.parametrize("verdict", [b"{}", b'{"value":"true"}', b'{"value":1}', b'{"value":null}'])
 async def test_a_verdict_that_is_none_is_an_error(bridge: BridgeView, emulator: Emulator, verdict: bytes) -> None:
     """True is true alone."""
-    emulator.fail("Verify", Answer(200, _JSON, verdict))
+    emulator.fail("Verify", Answer(200, JSON, verdict))
     with pytest.raises(KMSError) as caught:
         await bridge.keys.verify("k", b"message", bytes(64), algorithm="ES256")
     assert caught.value.code is Code.INTERNAL_ERROR
@@ -453,7 +410,7 @@ async def test_a_verdict_that_is_none_is_an_error(bridge: BridgeView, emulator: 
 ])
 async def test_a_listing_does_not_lead_elsewhere(bridge: BridgeView, emulator: Emulator, link: str) -> None:
     """The token goes to this vault alone."""
-    emulator.fail("GetSecrets", Answer(200, _JSON, b'{"value":[],"nextLink":"' + link.encode() + b'"}'))
+    emulator.fail("GetSecrets", Answer(200, JSON, b'{"value":[],"nextLink":"' + link.encode() + b'"}'))
     with pytest.raises(KMSError) as caught:
         await anext(bridge.secrets.list())
     assert caught.value.code is Code.INTERNAL_ERROR
@@ -464,7 +421,7 @@ async def test_a_listing_does_not_lead_elsewhere(bridge: BridgeView, emulator: E
 ])
 async def test_a_listing_that_is_none_is_an_error(bridge: BridgeView, emulator: Emulator, body: bytes) -> None:
     """An empty listing is one that says so."""
-    emulator.fail("GetSecrets", Answer(200, _JSON, body))
+    emulator.fail("GetSecrets", Answer(200, JSON, body))
     with pytest.raises(KMSError) as caught:
         await anext(bridge.secrets.list())
     assert caught.value.code is Code.INTERNAL_ERROR
