@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
+from kmsbridge._decode import Answer, Refused
 from kmsbridge._errors import Resource, invalid, unsupported
 
 TYPE_CHECKING = False
@@ -64,10 +65,27 @@ class Operations(Generic[A]):
         body: Callable[[Call, str | None], Awaitable[Page[T]]],
         timeout: float | None,
     ) -> Callable[[str | None], Coroutine[Any, Any, Page[T]]]:
-        """Fetches the page that starts at a cursor; each is a call of its own, with the whole timeout."""
+        """Fetches the page that starts at a cursor; each is a call of its own, with the whole timeout.
+
+        A listing whose cursors go round in a circle would never end. One of them is remembered,
+        another after twice as many pages each time, so that any circle is met (R. P. Brent, 1980).
+        """
+        remembered: str | None = None
+        pages, next_look = 0, 1
 
         def fetch(cursor: str | None) -> Coroutine[Any, Any, Page[T]]:
-            return self._calls.run(operation, lambda call: body(call, cursor), timeout)
+            nonlocal remembered, pages, next_look
+            pages += 1
+            if pages == next_look:
+                remembered, next_look = cursor, 2 * pages
+
+            async def one(call: Call) -> Page[T]:
+                page = await body(call, cursor)
+                if page.cursor is not None and page.cursor == remembered:
+                    raise Refused(Answer(200))
+                return page
+
+            return self._calls.run(operation, one, timeout)
 
         return fetch
 

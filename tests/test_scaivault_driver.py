@@ -328,7 +328,8 @@ def test_a_listing_goes_over_pages(service: Service, bridge: Bridge, key: str) -
 
 @pytest.mark.parametrize("page", [
     {"secrets": [], "has_more": True}, {"secrets": [], "has_more": True, "cursor": ""}, {"secrets": {}}, {"items": []},
-    {"secrets": ["a"]}, {"secrets": [{"version": 1}]}, {"secrets": [], "cursor": 5},
+    {"secrets": ["a"]}, {"secrets": [{"version": 1}]}, {"secrets": [], "cursor": 5}, {"secrets": [], "cursor": 1.5},
+    {"secrets": [{"path": 1.5}]}, {"secrets": [{"path": "\ud800"}]}, {"secrets": [{"path": "a\x00"}]},
 ])  # fmt: skip
 def test_a_page_that_cannot_be_read_ends_the_listing_with_an_error(
     service: Service, bridge: Bridge, page: dict[str, Any]
@@ -346,6 +347,23 @@ def test_a_listing_that_comes_back_to_its_page_ends(service: Service, bridge: Br
     with pytest.raises(KMSError) as caught:
         list(bridge.secrets.list(timeout=0.05))
     assert caught.value.code is Code.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("listed", ["secrets", "versions"])
+def test_a_listing_that_goes_round_in_a_circle_ends(service: Service, bridge: Bridge, listed: str, size: int) -> None:
+    """However many pages it has; the reader is not led round more than a few times."""
+
+    def page(request: Sent) -> Reply:
+        number = int(request.query.get("cursor", "0"))
+        item = {"path": "a", "version": number + 1}
+        return {listed: [item], "has_more": True, "cursor": str(number + 1 if number < 4 + size else 5)}
+
+    service.replies = [page]
+    with pytest.raises(KMSError) as caught:
+        list(bridge.secrets.list() if listed == "secrets" else bridge.secrets.versions("a"))
+    assert caught.value.code is Code.INTERNAL_ERROR
+    assert len(service.sent) < 50
 
 
 @pytest.mark.parametrize("key", ["versions", "data"])
@@ -400,17 +418,48 @@ def test_an_update_that_was_not_made_is_an_error(service: Service, bridge: Bridg
     assert (caught.value.code, caught.value.outcome) == (Code.INTERNAL_ERROR, Outcome.UNKNOWN)
 
 
+@pytest.mark.parametrize("there", [
+    {}, {"path": "another"}, {"path": "a/b", "metadata": 5}, {"path": "a/b", "metadata": [5]},
+    {"path": "a/b", "metadata": [["kmsbridge", "{}"]]}, {"path": "a/b", "metadata": "x"},
+])  # fmt: skip
+def test_an_update_replaces_nothing_that_it_could_not_read(
+    service: Service, bridge: Bridge, there: dict[str, Any]
+) -> None:
+    """Content type and metadata of others would be lost."""
+    service.replies = [there]
+    with pytest.raises(KMSError) as caught:
+        bridge.secrets.update("a/b", tags={"team": "billing"}, timeout=0.05)
+    assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
+    assert {request.method for request in service.sent} == {"GET"}
+
+
 @pytest.mark.parametrize(("hard", "query"), [("", {}), ("?hard_delete=true", {"permanent": "true"})])
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"recoverable_until": "2026-05-23T10:00:00Z"}', b"c4nary"])
+@pytest.mark.parametrize("body", [
+    b"", b"{}", b'{"recoverable_until": "2026-05-23T10:00:00Z"}', b'{"path": "a/b", "created_at": 5}',
+])  # fmt: skip
 def test_a_deletion_is_soft_unless_said_otherwise(
     service: Service, hard: str, query: dict[str, str], body: bytes
 ) -> None:
-    """Any success will do: what it holds is not documented."""
+    """What a success holds is not documented: nothing, or an object that does not speak of something else."""
     service.replies = [Answer(204 if not body else 200, body=body)]
     with connect(URL + hard, credential="skt_1") as bridge:
         info = bridge.secrets.delete("a/b")
     assert (info.name, info.purge_at is not None) == ("a/b", b"until" in body)
     assert (service.last.method, service.last.query) == ("DELETE", query)
+
+
+@pytest.mark.parametrize(("body", "code"), [
+    (b"<html>c4nary, please log in", Code.INTERNAL_ERROR), (b"null", Code.INTERNAL_ERROR),
+    (b'{"path": "another"}', Code.INTERNAL_ERROR), (b'{"path": 5}', Code.INTERNAL_ERROR),
+    (b'{"error": {"code": "access_denied", "message": "no"}}', Code.ACCESS_DENIED),
+])  # fmt: skip
+def test_what_does_not_speak_of_the_deletion_is_none(service: Service, bridge: Bridge, body: bytes, code: Code) -> None:
+    """A page of a login that stands in between would leave behind what is believed to be gone."""
+    service.replies = [Answer(200, body=body)]
+    with pytest.raises(KMSError) as caught:
+        bridge.secrets.delete("a/b", timeout=0.05)
+    assert caught.value.code is code
+    assert len(service.sent) == 1
 
 
 def test_a_lost_set_is_proved_by_its_mark(service: Service, bridge: Bridge) -> None:
@@ -568,6 +617,21 @@ def test_what_is_no_token_is_not_shown_to_the_service(service: Service, answer: 
     assert {request.url for request in service.sent} == {TOKEN_URL}
 
 
+@pytest.mark.parametrize(("code", "status"), [
+    ("secret_not_found", 404), ("version_not_found", 404), ("tenant_not_found", 404), ("secret_exists", 409),
+    ("secret_expired", 410), ("lattice_misaligned", 404), ("lattice_misaligned", 410), ("lattice_misaligned", 405),
+    ("invalid_path", 400),
+])  # fmt: skip
+def test_what_a_token_service_says_of_items_is_no_verdict_on_one(service: Service, code: str, status: int) -> None:
+    """Its address may be one of ScaiVault: nobody has asked for the secret, and who would make one is not told to."""
+    service.replies = [refusal(code, status)]
+    with connect(client("no-service")) as bridge, pytest.raises(KMSError) as caught:
+        bridge.secrets.get("a/b")
+    assert (caught.value.code, caught.value.outcome) == (Code.CREDENTIAL_UNAVAILABLE, Outcome.NOT_SENT)
+    assert caught.value.provider_codes == (code,)
+    assert {request.url for request in service.sent} == {TOKEN_URL}
+
+
 def held(store: Tokens) -> Kept[Any]:
     """What a store holds."""
     return store._held.kept["token"]
@@ -575,7 +639,7 @@ def held(store: Tokens) -> Kept[Any]:
 
 @pytest.mark.parametrize(("life", "ends", "again"), [
     (3600, 3600, 3300), (100, 100, 90), (None, 300, 270), ("3600", 300, 270), (-5, 300, 270), (True, 300, 270),
-    (float("inf"), 300, 270), (30.5, 30.5, 27.45),
+    (float("inf"), 300, 270), (30.5, 30.5, 27.45), (10**400, 300, 270), (1e300, 300, 270),
 ])  # fmt: skip
 def test_a_token_is_replaced_before_it_ends(service: Service, life: object, ends: float, again: float) -> None:
     """Five minutes before, or a tenth of a short life; where nothing is said of it, it counts on little."""

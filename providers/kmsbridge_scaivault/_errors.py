@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from kmsbridge._broken_connections import BROKEN_CONNECTIONS
 from kmsbridge._decode import Decoder, Rule
-from kmsbridge._errors import Code, Fault, Outcome, RetryAction
+from kmsbridge._errors import TAXONOMY, Category, Code, Fault, Outcome, RetryAction
 from kmsbridge_scaivault._findings import ITEM, TOKEN, VERSION
 from kmsbridge_scaivault._reading import PAGE, STRANGER, read
 
@@ -52,6 +52,8 @@ _NO_CLIENT = Rule(None, Code.CREDENTIAL_REJECTED, door=TOKEN, outcome=_NOT_SENT,
                   sentence="the token service refuses the client",
                   remediation="Check client id and secret, and whether the service wants them by options.client_auth "
                               "post or basic.")
+_NO_SERVICE = Rule(None, Code.CREDENTIAL_UNAVAILABLE, door=TOKEN, outcome=_NOT_SENT, doc_url=_AUTH,
+                   sentence="there is no token service at this address", remediation="Check options.token_url.")
 _ASKED = Rule(None, Code.INVALID_ARGUMENT, door=TOKEN, outcome=_NOT_SENT, doc_url=_OAUTH)
 _LOGIN: tuple[Rule, ...] = (
     *_on("invalid_client unauthorized_client invalid_grant access_denied", _NO_CLIENT),
@@ -61,10 +63,10 @@ _LOGIN: tuple[Rule, ...] = (
     *_on("invalid_request unsupported_grant_type", _ASKED),
     *_on("temporarily_unavailable server_error", _NO_TOKEN),
     *(_NO_CLIENT._replace(status=status) for status in (400, 401, 403)),
-    Rule(None, Code.CREDENTIAL_UNAVAILABLE, door=TOKEN, status=404, doc_url=_AUTH,
-         sentence="there is no token service at this address", remediation="Check options.token_url."),
     Rule(None, Code.RATE_LIMITED, door=TOKEN, status=429, outcome=_NOT_SENT),
-    *(_NO_TOKEN._replace(status=status) for status in (200, 408, 500, 502, 503, 504)),
+    *(_NO_TOKEN._replace(status=status) for status in (200, 201, 202, 204, 408, 425, 500, 502, 503, 504)),
+    *(_NO_SERVICE._replace(status=status) for status in (*range(404, 432), 501, 505)
+      if status not in (407, 408, 425, 429)),
 )
 
 # -- the vocabulary ---------------------------------------------------------------------
@@ -190,15 +192,22 @@ _VOCABULARY: tuple[Rule, ...] = (
 _STATUSES: tuple[Rule, ...] = (
     # every error of ScaiVault has an envelope: a page comes from what stands before it, and says nothing of an item
     Rule(None, Code.NETWORK_FORBIDDEN, status=403, says=f"^{PAGE}", sentence="a gateway on the way refuses the call"),
-    Rule(None, Code.CONTAINER_NOT_FOUND, status=404, says=f"^{STRANGER}",
-         sentence="what answers at this address is not ScaiVault",
-         remediation="Check the host, and whether a proxy answers in its place."),
-    Rule(None, Code.EXPIRED, status=410, says=f"^(?!{STRANGER})"),
+    *(Rule(None, Code.CONTAINER_NOT_FOUND, status=status, says=f"^{STRANGER}",
+           sentence="what answers at this address is not ScaiVault",
+           remediation="Check the host, and whether a proxy answers in its place.") for status in (404, 410)),
+    Rule(None, Code.EXPIRED, status=410),
     Rule(None, Code.VERSION_NOT_FOUND, door=VERSION, sentence="a version is a whole number here"),
     # one item of a batch read that failed in a way that is not known: nothing was changed
     Rule(None, Code.UNKNOWN, door=ITEM, outcome=_NOT_APPLIED),
 )
-RULES: tuple[Rule, ...] = (*_LOGIN, *_VOCABULARY, *_STATUSES, *BROKEN_CONNECTIONS)
+# where no token is to be had, nothing was asked of a secret: what is said of items there is no verdict on one
+_ABOUT_ITEMS = (Category.NOT_FOUND, Category.CONFLICT, Category.INVALID_REQUEST)
+_ELSEWHERE: tuple[Rule, ...] = tuple(
+    _NO_SERVICE._replace(on=rule.on) for rule in _VOCABULARY
+    if (TAXONOMY[rule.code].category in _ABOUT_ITEMS or rule.code in (Code.EXPIRED, Code.WRONG_STATE))
+    and rule.on not in [known.on for known in _LOGIN]
+)
+RULES: tuple[Rule, ...] = (*_LOGIN, *_ELSEWHERE, *_VOCABULARY, *_STATUSES, *BROKEN_CONNECTIONS)
 """Every rule of this backend."""
 # fmt: on
 

@@ -20,7 +20,7 @@ from kmsbridge._model import Secret, SecretInfo
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any, TypeGuard, TypeVar
 
     from kmsbridge._model import NewSecret
 
@@ -125,10 +125,17 @@ def label(node: Mapping[str, Any]) -> Label:
         return Label()
     call, content_type, tags = said.get("call"), said.get("content_type"), said.get("tags")
     return Label(
-        call if isinstance(call, str) else None,
-        content_type if isinstance(content_type, str) else None,
-        {name: value for name, value in tags.items() if isinstance(value, str)} if isinstance(tags, dict) else {},
+        call if _printable(call) else None,
+        content_type if _printable(content_type) else None,
+        {name: value for name, value in tags.items() if _printable(name) and _printable(value)}
+        if isinstance(tags, dict)
+        else {},
     )
+
+
+def _printable(value: object) -> TypeGuard[str]:
+    """Whether it is text that can be shown; of what kmsbridge writes, all is."""
+    return type(value) is str and value.isprintable()
 
 
 def secret(node: Mapping[str, Any], asked: str, version: str | None = None) -> Secret:
@@ -154,7 +161,7 @@ def secret(node: Mapping[str, Any], asked: str, version: str | None = None) -> S
 def info(node: Mapping[str, Any], asked: str | None = None) -> SecretInfo:
     """An object without its value."""
     path = node.get("path")
-    if not isinstance(path, str) or not path or (asked is not None and path != asked):
+    if not _printable(path) or not path or (asked is not None and path != asked):
         raise Malformed("this is about something else")
     known = label(node)
     return SecretInfo(
@@ -194,7 +201,7 @@ def page(
     more, following = node.get("has_more"), node.get("cursor")
     if more is False or (more is None and following is None):
         following = None
-    elif not isinstance(following, str) or not following or following == cursor:
+    elif not _printable(following) or not following or following == cursor:
         raise Malformed("the listing does not say how it goes on")
     return [read(item) for item in items], following
 

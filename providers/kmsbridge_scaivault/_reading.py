@@ -11,6 +11,7 @@ import re
 
 from kmsbridge._decode import CODE, MAX_BODY, PATH, Answer, Reading, copied, http_date, request_ids
 from kmsbridge._errors import FieldError, RateLimit
+from kmsbridge_scaivault._findings import TOKEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _MAX_SAYS = 4 * 1024
 _MAX_FIELDS = 64
 _LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "date")
 _MAX_RESET = 24 * 60 * 60.0
+_CODE = re.compile(r"[a-z][a-z0-9_]*")
+"""How all codes of the vocabulary are spelled; an envelope of the same form with another code is a stranger's."""
 _BROKEN_CODE = re.compile(r'"code"\s{0,4}:\s{0,4}"([a-z][a-z0-9_]{2,63})"')
 _BROKEN_ID = re.compile(r'"request_id"\s{0,4}:\s{0,4}"([A-Za-z0-9_-]{4,64})"')
 _KIND = re.compile(r"[a-z]{1,32}(?:_[a-z]{1,32}){0,5}")
@@ -37,14 +40,15 @@ def read(answer: Answer) -> Reading:
     success = answer.status is not None and 200 <= answer.status < 300
     body = answer.json()
     error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, str):
-        return Reading((error,), request_ids=ids, rate_limit=limit)
+    if isinstance(error, str):  # RFC 6749; of the vault itself it is somebody else's
+        return Reading((error,), says="" if answer.door == TOKEN else STRANGER, request_ids=ids, rate_limit=limit)
     if isinstance(error, dict) and isinstance(code := error.get("code"), str):
         details, ours = error.get("details"), error.get("request_id")
         if isinstance(ours, str) and ours not in ids.values():
             ids["request_id"] = ours
         return Reading(
             (code,),
+            says="" if _CODE.fullmatch(code) else STRANGER,
             request_ids=ids,
             fields=tuple(_fields(details)) if isinstance(details, dict) else (),
             rate_limit=limit,

@@ -88,8 +88,9 @@ class ScaiVaultSecrets:
         """Replace the tags, and leave the rest of the metadata as it is read before."""
         del version  # metadata belongs to the path
 
-        def read(node: Mapping[str, Any]) -> tuple[dict[str, Any], Label]:
-            return dict(node.get("metadata") or {}), _objects.label(node)
+        def read(node: Mapping[str, Any]) -> tuple[Mapping[str, Any], Label]:
+            _objects.info(node, name)  # or what is there would be replaced by nothing
+            return node.get("metadata") or {}, _objects.label(node)
 
         metadata, label = await self._service.exchange(call, "GET", f"/secrets/{name}", read)
         label = label._replace(tags=label.tags if change.tags is None else change.tags)
@@ -113,11 +114,15 @@ class ScaiVaultSecrets:
         del cursor
         found: list[SecretInfo] = []
         following: str | None = None
+        seen: set[str] = set()
         while True:
             items, following = await self._page(call, f"/secrets/{name}/versions", following, _VERSIONS, name)
             found += items
             if following is None:
                 break
+            if following in seen:  # it would never end
+                raise Refused(Answer(200))
+            seen.add(following)
         if not found:  # there is no secret without a version
             await self.get_secret(call, name, None)
             raise Refused(Answer(200))
@@ -125,11 +130,18 @@ class ScaiVaultSecrets:
 
     async def delete_secret(self, call: Call, name: str) -> SecretInfo:
         """Delete all versions. How long they are kept is the service's to say."""
-        answer = await self._service.ask(call, "DELETE", f"/secrets/{name}{self._delete}")
-        try:
-            return _objects.info({"path": name, **_objects.parsed(answer.body)}, name)
-        except (ValueError, RecursionError, OverflowError):  # success is all that is promised
-            return SecretInfo(name)
+
+        def read(node: Mapping[str, Any]) -> SecretInfo:
+            if "error" in node or node.get("path", name) != name:
+                raise Malformed("a refusal, or about something else")
+            try:
+                return _objects.info({"path": name, **node}, name)
+            except ValueError:  # nothing more is promised of it
+                return SecretInfo(name)
+
+        return await self._service.exchange(
+            call, "DELETE", f"/secrets/{name}{self._delete}", read, empty=SecretInfo(name)
+        )
 
     # -- requests -----------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ class Service:
         path: str,
         read: Callable[[Mapping[str, Any]], T],
         body: Mapping[str, object] | None = None,
+        *,
+        empty: T | None = None,
     ) -> T:
         """Make one request, and read its answer.
 
@@ -54,18 +56,21 @@ class Service:
             path: What follows the tenant, with the query.
             read: Takes what it needs from the answer; ValueError where that is not there.
             body: To send as JSON.
+            empty: What a success without a body means; None where it must have one.
 
         Raises:
             Refused: There is no answer, it is a refusal, or it is a success without what it must hold.
         """
-        answer = await self.ask(call, method, path, body)
+        answer = await self._ask(call, method, path, body)
+        if empty is not None and not answer.body:
+            return empty
         try:
             return read(parsed(answer.body))
         except (ValueError, RecursionError, OverflowError):
             pass  # raised below: the parser's own exception carries the body
         raise Refused(answer)
 
-    async def ask(self, call: Call, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
+    async def _ask(self, call: Call, method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
         """Make one request; its answer, if it is a success.
 
         Raises:

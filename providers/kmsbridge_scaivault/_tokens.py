@@ -31,6 +31,10 @@ LIFE = 300.0
 """Seconds that a token counts on whose answer does not say how long it lives."""
 
 
+MAX_LIFE = 365 * 86_400.0
+"""Seconds; an answer that promises more is not believed."""
+
+
 class Issued(NamedTuple):
     """A token, and when it ends, in seconds since 1970."""
 
@@ -140,7 +144,7 @@ def _issued(answer: Answer, asked: float) -> Kept[Issued] | None:
     if not isinstance(kind, str) or kind.lower() != "bearer":
         return None
     seconds = LIFE
-    if isinstance(life, int | float) and not isinstance(life, bool) and 0 < life < math.inf:
+    if isinstance(life, int | float) and not isinstance(life, bool) and 0 < life <= MAX_LIFE:
         seconds = float(life)
     return Kept(Issued(token, asked + seconds), asked + seconds - min(REFRESH_BEFORE, seconds / 10))
 
