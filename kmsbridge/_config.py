@@ -274,6 +274,8 @@ def parse_url(url: str) -> Location:
             raise _malformed("it names a user; credentials do not belong in a URL (write any other '@' as %40)")
         host, slash, path = rest[2:].partition("/")
         rest = slash + path
+        if not has_port_of_tcp(host):
+            raise _malformed("its port is above 65535")
     if "%00" in rest + query:
         raise _malformed("it holds a NUL character")
     parameters: dict[str, str] = {}
@@ -293,6 +295,12 @@ def parse_url(url: str) -> Location:
     if decoded is None:
         raise _malformed("its percent-encoding is not UTF-8 text")
     return Location(scheme, host, decoded, parameters, {}, None)
+
+
+def has_port_of_tcp(host: str) -> bool:
+    """Whether a host names no port, or one that there can be."""
+    port = host.rpartition(":")[2] if ":" in host else ""
+    return not port.isdecimal() or (len(port) < 6 and int(port) < 65536)
 
 
 def _malformed(why: str) -> InvalidRequestError:

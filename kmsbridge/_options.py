@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 from kmsbridge._config import check_names
 from kmsbridge._errors import invalid
 
@@ -12,6 +15,29 @@ if TYPE_CHECKING:
 
     from kmsbridge._driver import Location
     from kmsbridge._errors import InvalidRequestError
+
+
+_MOST_CERTIFICATES = 4 * 1024 * 1024
+"""Bytes of a file with certificates that are looked at; those of a system have some 200 KB."""
+
+
+def check_certificates(path: str | None, option: str = "ca") -> None:
+    """Refuse a file that TLS could take no certificate from.
+
+    Raises:
+        InvalidRequestError: It cannot be read, or has none.
+    """
+    if path is None:
+        return
+    found: bool | None = None
+    if os.path.isfile(path):
+        with suppress(OSError), open(path, "rb") as file:
+            found = b"CERTIFICATE-----" in file.read(_MOST_CERTIFICATES)
+    if not found:
+        why = "cannot be read" if found is None else "has no certificate in PEM"
+        raise invalid(
+            f"the file that {option} names {why}", f"options.{option}", remediation="Check its path and mode."
+        )
 
 
 class Options:

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from kmsbridge import InvalidRequestError
+from kmsbridge import InvalidRequestError, KMSError, Outcome, connect
 from kmsbridge._config import parse_url
 from kmsbridge._names import is_portable
 from kmsbridge_scaivault import configure, name
 from kmsbridge_scaivault._config import NAMES, SCOPE, TOKEN_URL, Client, Token
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kmsbridge_scaivault._config import ScaiVaultSettings
 
 CLIENT = {"client_id": "sa-1", "client_secret": "c4nary"}
@@ -99,6 +101,7 @@ def test_nobody_is_an_error_that_names_the_ways() -> None:
     ({"token": "c4nary with blank"}, "token"), ({"token": ""}, "token"), ({"token": 7}, "token"),
     ({**CLIENT, "token": "x"}, "client_id"), ({**CLIENT, "token_url": "http://h/token"}, "token_url"),
     ({**CLIENT, "token_url": "https://h/token?x=1"}, "token_url"), ({**CLIENT, "token_url": "h"}, "token_url"),
+    ({**CLIENT, "token_url": "https://h:99999/token"}, "token_url"),
     ({**CLIENT, "token_url": "https://a@h/token"}, "token_url"), ({**CLIENT, "client_auth": "jwt"}, "client_auth"),
     ({**CLIENT, "scope": "a  b"}, "scope"), ({**CLIENT, "scope": 'a"b'}, "scope"), ({**CLIENT, "client_id": "ä"}, "id"),
     ({**CLIENT, "client_secret": "c4nary\n"}, "client_secret"), ({"hard_delete": "maybe", "token": "x"}, "hard_delete"),
@@ -166,3 +169,21 @@ def test_any_native_name_is_legal_or_none(native: str) -> None:
 def test_the_rules_of_paths(native: str, legal: bool) -> None:
     """10 levels, 512 characters, ``a-z 0-9 - _``, no empty level, no slash at an end."""
     assert (NAMES.canonical(native) == native) is legal
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    (None, "cannot be read"), (b"", "has no certificate in PEM"), (b"localhost\n", "has no certificate in PEM"),
+])  # fmt: skip
+def test_a_file_without_certificates_is_no_failure_of_the_service(
+    tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    """It is said by the first call, which sends nothing; a folder is no file either."""
+    file = tmp_path / "ca.pem"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    with connect(f"scaivault://localhost?ca={file}", credential="skt_1") as bridge, pytest.raises(KMSError) as caught:
+        bridge.secrets.get("a")
+    assert why in caught.value.message
+    assert caught.value.outcome is Outcome.NOT_SENT

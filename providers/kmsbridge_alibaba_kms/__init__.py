@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from importlib import import_module
 
-from kmsbridge._errors import invalid
+from kmsbridge._options import check_certificates
 from kmsbridge_alibaba_kms._config import configure
 from kmsbridge_alibaba_kms._errors import decoder
 
@@ -33,15 +32,12 @@ async def open(settings: KmsSettings, runtime: Runtime) -> AlibabaKmsDriver:
     """A driver for these settings. Sends nothing: the first call does, within its own deadline.
 
     Raises:
-        InvalidRequestError: A file that is named cannot be read.
+        InvalidRequestError: A file that is named cannot be read, or has no certificate.
         PreconditionError: Others can read the client key.
     """
-    cas = {"ca": settings.ca, "instance_ca": None if settings.instance is None else settings.instance.ca}
-    for option, path in cas.items():
-        if path is not None and not os.access(path, os.R_OK):
-            raise invalid(
-                f"the file that {option} names cannot be read", f"options.{option}", remediation="Check path and mode."
-            )
+    check_certificates(settings.ca)
+    if settings.instance is not None:
+        check_certificates(settings.instance.ca, "instance_ca")
     for module in _HEAVY:
         await runtime.in_thread(partial(import_module, module))
     from kmsbridge_alibaba_kms._driver import open_driver

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from importlib import import_module
 
-from kmsbridge._errors import invalid
+from kmsbridge._options import check_certificates
 from kmsbridge_azure_keyvault._config import configure
 from kmsbridge_azure_keyvault._errors import decoder
 
@@ -32,10 +31,9 @@ async def open(settings: VaultSettings, runtime: Runtime) -> KeyVaultDriver:
     """A driver for these settings. Sends nothing: the first call does, within its own deadline.
 
     Raises:
-        InvalidRequestError: The file with certificates cannot be read, or the credential is of the other mode.
+        InvalidRequestError: The file with certificates is none, or the credential is of the other mode.
     """
-    if settings.ca is not None and not os.access(settings.ca, os.R_OK):
-        raise invalid("the file that ca names cannot be read", "options.ca", remediation="Check its path and mode.")
+    check_certificates(settings.ca)
     for module in _HEAVY:
         await runtime.in_thread(partial(import_module, module))
     from kmsbridge._entra._credentials import check_mode

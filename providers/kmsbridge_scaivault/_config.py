@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kmsbridge._config import has_port_of_tcp
 from kmsbridge._errors import invalid
 from kmsbridge._names import is_portable
 from kmsbridge._options import Options
@@ -191,7 +192,8 @@ def _client(options: Options, ca: str | None) -> Client:
         if not re.fullmatch(r"[ -~]{1,1024}", value):
             raise options.wrong(name, "must be printable ASCII")
     token_url = options.text("token_url") or TOKEN_URL
-    if not re.fullmatch(rf"https://{_HOST}{_PORT}(?:/[A-Za-z0-9._~/-]{{0,512}})?", token_url):
+    named = re.fullmatch(rf"https://({_HOST}{_PORT})(?:/[A-Za-z0-9._~/-]{{0,512}})?", token_url)
+    if not named or not has_port_of_tcp(named[1]):
         raise options.wrong("token_url", "must be https://<host>/<path>")
     auth = options.text("client_auth") or "post"
     if auth not in ("post", "basic"):
