@@ -8,7 +8,7 @@ import re
 from kmsbridge.emulation import Answer, Garbage
 
 JSON = (("Content-Type", "application/json"),)
-BIG = 8 << 20
+Headers = tuple[tuple[str, str], ...]
 
 
 def refusal(body: bytes, *headers: tuple[str, str], status: int = 403) -> Answer:
@@ -28,52 +28,56 @@ def raw(head: bytes, body: bytes = b"", length: int | None = None) -> Garbage:
     return Garbage(b"HTTP/1.1 " + head + b"\r\nContent-Length: " + str(size).encode() + b"\r\n\r\n" + body)
 
 
-def bad_answers(error: bytes) -> dict[str, Answer]:
+def bad_answers(error: bytes, headers: Headers = JSON) -> dict[str, Answer]:
     """Bad answers by what is wrong with them; those of status 2xx are no success.
 
     Args:
         error: A refusal of the backend, as JSON with a member "code" in either case, whose message is "m".
+        headers: What each of its answers in JSON has.
     """
     code = re.search(rb'"code":', error, re.IGNORECASE)
     assert code is not None
     assert b'"m"' in error
 
+    def json(body: bytes, *more: tuple[str, str], status: int = 403) -> Answer:
+        return Answer(status, (*headers, *more), body)
+
     def saying(message: bytes) -> Answer:
-        return refusal(error.replace(b'"m"', message))
+        return json(error.replace(b'"m"', message))
 
     return {
-        "empty": refusal(b""),
+        "empty": json(b""),
         "a page": refusal(b"<html><h1>403 Forbidden</h1></html>", ("Content-Type", "text/html")),
-        "a page labelled JSON": refusal(b"<html></html>"),
-        "truncated JSON": refusal(error[:20]),
-        "null": refusal(b"null"),
-        "a list": refusal(b"[]"),
-        "a string": refusal(b'"no"'),
-        "a number": refusal(b"42"),
+        "a page labelled JSON": json(b"<html></html>"),
+        "truncated JSON": json(error[:20]),
+        "null": json(b"null"),
+        "a list": json(b"[]"),
+        "a string": json(b'"no"'),
+        "a number": json(b"42"),
         "no UTF-8": saying(b'"\xff\xfe"'),
-        "UTF-16": refusal(error.decode().encode("utf-16")),
-        "a BOM": refusal(b"\xef\xbb\xbf" + error),
+        "UTF-16": json(error.decode().encode("utf-16")),
+        "a BOM": json(b"\xef\xbb\xbf" + error),
         "half a surrogate pair": saying(b'"\\ud800"'),
-        "a member twice": refusal(error.replace(code[0], code[0] + b'"A",' + code[0], 1)),
+        "a member twice": json(error.replace(code[0], code[0] + b'"A",' + code[0], 1)),
         "NaN": saying(b"NaN"),
-        "100,000 brackets": refusal(b"[" * 100_000),
+        "100,000 brackets": json(b"[" * 100_000),
         "2,000 levels": saying(b'{"m":' * 2_000 + b"1" + b"}" * 2_000),
-        "8 MB": saying(b'"' + b"x" * BIG + b'"'),
+        "8 MB": saying(b'"' + b"x" * (8 << 20) + b'"'),
         "a charset that is none": refusal(error, ("Content-Type", "application/json; charset=no-such")),
         "no content type": refusal(error, ("X-None", "1")),
-        "gzip label, plain body": refusal(error, *JSON, ("Content-Encoding", "gzip")),
-        "a gzip bomb": refusal(gzip.compress(bytes(50 << 20)), *JSON, ("Content-Encoding", "gzip")),
-        "Retry-After garbage": refusal(error, *JSON, ("Retry-After", "soon"), status=429),
-        "Retry-After negative": refusal(error, *JSON, ("Retry-After", "-5"), status=429),
-        "Retry-After of 30 years": refusal(error, *JSON, ("Retry-After", "1000000000"), status=429),
+        "gzip label, plain body": json(error, ("Content-Encoding", "gzip")),
+        "a gzip bomb": json(gzip.compress(bytes(50 << 20)), ("Content-Encoding", "gzip")),
+        "Retry-After garbage": json(error, ("Retry-After", "soon"), status=429),
+        "Retry-After negative": json(error, ("Retry-After", "-5"), status=429),
+        "Retry-After of 30 years": json(error, ("Retry-After", "1000000000"), status=429),
         "1,000 headers": refusal(b"", *((f"X-{number}", "y") for number in range(1000))),
         "a redirect to itself": refusal(b"", ("Location", "/"), status=302),
-        "304 to who knows nothing": refusal(b"", *JSON, status=304),
-        "status 999": refusal(error, status=999),
+        "304 to who knows nothing": json(b"", status=304),
+        "status 999": json(error, status=999),
         "status 204": Answer(204),
-        "success, empty": Answer(200, JSON),
+        "success, empty": Answer(200, headers),
         "success, a page": Answer(200, (("Content-Type", "text/html"),), b"<html>login</html>"),
-        "success, null": Answer(200, JSON, b"null"),
-        "success, a list": Answer(200, JSON, b"[]"),
-        "success, {}": Answer(200, JSON, b"{}"),
+        "success, null": Answer(200, headers, b"null"),
+        "success, a list": Answer(200, headers, b"[]"),
+        "success, {}": Answer(200, headers, b"{}"),
     }

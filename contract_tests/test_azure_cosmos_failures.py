@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import threading
 from itertools import count
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contract_tests.bad_answers import JSON, bad_answers, raw, refusal
 from contract_tests.cosmos_emulator import CONTAINER, by_token, emptied, running, url
 from kmsbridge import Code, Fault, KMSError, NetworkError, Outcome, RetryAction, RetryPolicy, connect, connect_async
 from kmsbridge._entra._tokens import STORES
@@ -466,64 +466,23 @@ async def test_who_has_no_role_is_told_which(make: Any, emulator: Emulator) -> N
 # -- bad answers ------------------------------------------------------------------------
 
 _ERROR = b'{"code":"Forbidden","message":"m"}'
-_JSON = (("Content-Type", "application/json"), ("x-ms-activity-id", "6f9619ff-8b86-d011-b42d-00c04fc964ff"))
-
-
-def _refusal(body: bytes = _ERROR, *headers: tuple[str, str], status: int = 403) -> Answer:
-    return Answer(status, headers or _JSON, body)
-
-
-def _raw(head: bytes, body: bytes = b"", length: int | None = None) -> Garbage:
-    size = len(body) if length is None else length
-    return Garbage(b"HTTP/1.1 " + head + b"\r\nContent-Length: " + str(size).encode() + b"\r\n\r\n" + body)
-
-
+_JSON = (*JSON, ("x-ms-activity-id", "6f9619ff-8b86-d011-b42d-00c04fc964ff"))
 BROKEN: Mapping[str, Answer] = {
-    "empty": _refusal(b""),
-    "a page": _refusal(b"<html><h1>403 Forbidden</h1></html>", ("Content-Type", "text/html")),
-    "a page labelled JSON": _refusal(b"<html></html>"),
-    "truncated JSON": _refusal(_ERROR[:20]),
-    "null": _refusal(b"null"),
-    "a list": _refusal(b"[]"),
-    "a string": _refusal(b'"no"'),
-    "a number": _refusal(b"42"),
-    "Errors is a string": _refusal(b'{"Errors":"nope"}'),
-    "Errors is an object": _refusal(b'{"Errors":{"a":1}}'),
-    "Errors is null": _refusal(b'{"Errors":null}'),
-    "code is a number": _refusal(b'{"code":403,"message":5}'),
-    "code is an object": _refusal(b'{"code":{},"message":[]}'),
-    "a message of broken JSON": _refusal(b'{"code":"Forbidden","message":"Message: {\\"Errors\\":["}'),
-    "no UTF-8": _refusal(b'{"code":"Forbidden","message":"\xff\xfe"}'),
-    "UTF-16": _refusal(_ERROR.decode().encode("utf-16")),
-    "a BOM": _refusal(b"\xef\xbb\xbf" + _ERROR),
-    "half a surrogate pair": _refusal(b'{"code":"Forbidden","message":"\\ud800"}'),
-    "a member twice": _refusal(b'{"code":"A","code":"Forbidden","message":"m"}'),
-    "NaN": _refusal(b'{"code":"Forbidden","message":NaN}'),
-    "100,000 brackets": _refusal(b"[" * 100_000),
-    "2,000 levels": _refusal(b'{"message":' * 2_000 + b"1" + b"}" * 2_000),
-    "8 MB": _refusal(b'{"code":"Forbidden","message":"' + b"x" * (8 << 20) + b'"}'),
-    "a charset that is none": _refusal(_ERROR, ("Content-Type", "application/json; charset=no-such")),
-    "gzip label, plain body": _refusal(_ERROR, *_JSON, ("Content-Encoding", "gzip")),
-    "a gzip bomb": _refusal(gzip.compress(bytes(50 << 20)), *_JSON, ("Content-Encoding", "gzip")),
-    "an empty sub-status": _refusal(_ERROR, *_JSON, ("x-ms-substatus", "")),
-    "a sub-status of garbage": _refusal(_ERROR, *_JSON, ("x-ms-substatus", "4oo2")),
-    "a negative sub-status": _refusal(_ERROR, *_JSON, ("x-ms-substatus", "-4002")),
-    "a sub-status of 5,000 digits": _refusal(_ERROR, *_JSON, ("x-ms-substatus", "4" * 5_000)),
-    "two sub-statuses": _refusal(_ERROR, *_JSON, ("x-ms-substatus", "0"), ("x-ms-substatus", "5302")),
-    "retry-after-ms garbage": _refusal(_ERROR, *_JSON, ("x-ms-retry-after-ms", "soon"), status=429),
-    "retry-after-ms negative": _refusal(_ERROR, *_JSON, ("x-ms-retry-after-ms", "-5"), status=429),
-    "retry-after-ms of 30 years": _refusal(_ERROR, *_JSON, ("x-ms-retry-after-ms", "1000000000000"), status=429),
-    "Retry-After garbage": _refusal(_ERROR, *_JSON, ("Retry-After", "soon"), status=429),
-    "1,000 headers": _refusal(b"", *((f"X-{number}", "y") for number in range(1000))),
-    "a redirect to itself": _refusal(b"", ("Location", "/"), status=302),
-    "304 to who knows nothing": _refusal(b"", *_JSON, status=304),
-    "status 999": _refusal(status=999),
-    "status 204": Answer(204),
-    "success, empty": Answer(200, _JSON),
-    "success, a page": Answer(200, (("Content-Type", "text/html"),), b"<html>login</html>"),
-    "success, null": Answer(200, _JSON, b"null"),
-    "success, a list": Answer(200, _JSON, b"[]"),
-    "success, {}": Answer(200, _JSON, b"{}"),
+    **bad_answers(_ERROR, _JSON),
+    "Errors is a string": refusal(b'{"Errors":"nope"}', *_JSON),
+    "Errors is an object": refusal(b'{"Errors":{"a":1}}', *_JSON),
+    "Errors is null": refusal(b'{"Errors":null}', *_JSON),
+    "code is a number": refusal(b'{"code":403,"message":5}', *_JSON),
+    "code is an object": refusal(b'{"code":{},"message":[]}', *_JSON),
+    "a message of broken JSON": refusal(b'{"code":"Forbidden","message":"Message: {\\"Errors\\":["}', *_JSON),
+    "an empty sub-status": refusal(_ERROR, *_JSON, ("x-ms-substatus", "")),
+    "a sub-status of garbage": refusal(_ERROR, *_JSON, ("x-ms-substatus", "4oo2")),
+    "a negative sub-status": refusal(_ERROR, *_JSON, ("x-ms-substatus", "-4002")),
+    "a sub-status of 5,000 digits": refusal(_ERROR, *_JSON, ("x-ms-substatus", "4" * 5_000)),
+    "two sub-statuses": refusal(_ERROR, *_JSON, ("x-ms-substatus", "0"), ("x-ms-substatus", "5302")),
+    "retry-after-ms garbage": refusal(_ERROR, *_JSON, ("x-ms-retry-after-ms", "soon"), status=429),
+    "retry-after-ms negative": refusal(_ERROR, *_JSON, ("x-ms-retry-after-ms", "-5"), status=429),
+    "retry-after-ms of 30 years": refusal(_ERROR, *_JSON, ("x-ms-retry-after-ms", "1000000000000"), status=429),
 }
 GOOD: dict[str, Any] = {
     "id": "head", "name": "a", "kind": "secret", "writer": "0" * 32, "version": "0" * 32, "seq": 1,
@@ -553,7 +512,7 @@ SPOILT: Mapping[str, dict[str, Any]] = {
 WIRE: Mapping[str, Failure] = {
     "not HTTP": Garbage(b"SSH-2.0-OpenSSH_9.0\r\n"),
     "headers, then closed": Garbage(b"HTTP/1.1 200 OK\r\nContent-Type: app"),
-    "a success that is cut": _raw(b"200 OK\r\nContent-Type: application/json", b'{"value":"abc', 500),
+    "a success that is cut": raw(b"200 OK\r\nContent-Type: application/json", b'{"value":"abc', 500),
     "a success that drips": Drip(0.5),
     "a success that hangs": Cut(at=10, then="hang"),
 }
