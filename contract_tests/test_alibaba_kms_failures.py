@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 from copy import deepcopy
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from contract_tests import alibaba_emulator
+from contract_tests.bad_answers import JSON, bad_answers, refusal
 from kmsbridge import Code, KMSError, NetworkError, Outcome, RetryPolicy, connect, connect_async
 from kmsbridge.contract import BridgeView, Canary, Witness
 from kmsbridge.emulation import Answer, Close, Cut, Emulator, Garbage, Hang, Reset
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
 CANARY = Canary()
 VALUE = "s3cret"
 REQUEST_ID = "0a1b2c3d-0000-4000-8000-000000000000"
-JSON, PROTOBUF = "application/json", "application/x-protobuf"
+PROTOBUF = "application/x-protobuf"
 SECRET: Mapping[str, str] = {
     "SecretName": "a", "VersionId": "v", "SecretData": "wrong", "SecretDataType": "text", "RequestId": REQUEST_ID
 }  # fmt: skip
@@ -140,7 +140,7 @@ async def region(request: pytest.FixtureRequest, emulator: Emulator) -> AsyncIte
 
 _DOWN = b'{"Code":"ServiceUnavailableTemporary","Message":"m","RequestId":"r"}'
 PERSISTENT: Mapping[str, tuple[Failure, Code, Outcome]] = {
-    "503": (Answer(503, (("Content-Type", JSON),), _DOWN), Code.SERVICE_UNAVAILABLE, Outcome.NOT_APPLIED),
+    "503": (Answer(503, JSON, _DOWN), Code.SERVICE_UNAVAILABLE, Outcome.NOT_APPLIED),
     "503, a page": (Answer(503, (), b"<html></html>"), Code.SERVICE_UNAVAILABLE, Outcome.UNKNOWN),
     "reset": (Reset(), Code.NETWORK_ERROR, Outcome.UNKNOWN),
     "close": (Close(), Code.NETWORK_ERROR, Outcome.UNKNOWN),
@@ -198,7 +198,7 @@ ENCRYPT = {"openapi": "Encrypt", "instance": "AdvanceEncrypt"}
 ECHO: Mapping[str, Answer] = {
     "openapi": Answer(
         400,
-        (("Content-Type", JSON),),
+        JSON,
         json.dumps({"Code": "SignatureDoesNotMatch", "Message": f"POST&Plaintext%3D{CANARY.token}"}).encode(),
     ),
     "instance": Answer(401, (("Content-Type", PROTOBUF),), error("SignatureNotMatch", 401, f"of {CANARY.token}")),
@@ -250,64 +250,29 @@ async def test_a_refused_connection_leaves_no_trace(tmp_path: Path, mode: str, d
 # -- bad answers ------------------------------------------------------------------------
 
 _ERROR = b'{"Code":"Forbidden.NoPermission","Message":"m","RequestId":"r","HostId":"h"}'
-_JSON = (("Content-Type", JSON),)
 _BINARY = (("Content-Type", PROTOBUF),)
-
-
-def _refusal(body: bytes = _ERROR, *headers: tuple[str, str], status: int = 403) -> Answer:
-    return Answer(status, headers or _JSON, body)
-
-
 BROKEN: Mapping[str, Answer] = {
-    "empty": _refusal(b""),
-    "a page": _refusal(b"<html><h1>403 Forbidden</h1></html>", ("Content-Type", "text/html")),
-    "a page labelled JSON": _refusal(b"<html></html>"),
-    "XML": _refusal(b"<Error><Code>Forbidden.NoPermission</Code></Error>", ("Content-Type", "text/xml")),
-    "truncated XML": _refusal(b"<Error><Code>Forbidden", ("Content-Type", "text/xml")),
-    "truncated JSON": _refusal(_ERROR[:40]),
-    "null": _refusal(b"null"),
-    "a list": _refusal(b"[]"),
-    "a string": _refusal(b'"no"'),
-    "a number": _refusal(b"42"),
-    "code is a number": _refusal(b'{"Code":403,"Message":5}'),
-    "code is an object": _refusal(b'{"Code":{},"Message":[]}'),
-    "code is empty": _refusal(b'{"Code":"","Message":""}'),
-    "no UTF-8": _refusal(b'{"Code":"Forbidden.NoPermission","Message":"\xff\xfe"}'),
-    "UTF-16": _refusal(_ERROR.decode().encode("utf-16")),
-    "a BOM": _refusal(b"\xef\xbb\xbf" + _ERROR),
-    "half a surrogate pair": _refusal(b'{"Code":"Forbidden.NoPermission","Message":"\\ud800"}'),
-    "a member twice": _refusal(b'{"Code":"A","Code":"Forbidden.NoPermission","Message":"m"}'),
-    "NaN": _refusal(b'{"Code":"Forbidden.NoPermission","Message":NaN}'),
-    "100,000 brackets": _refusal(b"[" * 100_000),
-    "8 MB": _refusal(b'{"Code":"Forbidden.NoPermission","Message":"' + b"x" * (8 << 20) + b'"}'),
-    "a charset that is none": _refusal(_ERROR, ("Content-Type", "application/json; charset=no-such")),
-    "no content type": _refusal(_ERROR, ("X-None", "1")),
-    "gzip label, plain body": _refusal(_ERROR, *_JSON, ("Content-Encoding", "gzip")),
-    "a gzip bomb": _refusal(gzip.compress(bytes(50 << 20)), *_JSON, ("Content-Encoding", "gzip")),
-    "a wait of garbage": _refusal(_ERROR, *_JSON, ("x-acs-retry-after", "soon"), ("Retry-After", "soon"), status=429),
-    "a negative wait": _refusal(_ERROR, *_JSON, ("x-acs-retry-after", "-5"), status=429),
-    "1,000 headers": _refusal(b"", *((f"X-{number}", "y") for number in range(1000))),
-    "a redirect to itself": _refusal(b"", ("Location", "/"), status=302),
-    "status 999": _refusal(status=999),
-    "status 204": Answer(204),
-    "success, empty": Answer(200, _JSON),
-    "success, a page": Answer(200, (("Content-Type", "text/html"),), b"<html>login</html>"),
-    "success, null": Answer(200, _JSON, b"null"),
-    "success, a list": Answer(200, _JSON, b"[]"),
-    "success, {}": Answer(200, _JSON, b"{}"),
+    **bad_answers(_ERROR),
+    "XML": refusal(b"<Error><Code>Forbidden.NoPermission</Code></Error>", ("Content-Type", "text/xml")),
+    "truncated XML": refusal(b"<Error><Code>Forbidden", ("Content-Type", "text/xml")),
+    "code is a number": refusal(b'{"Code":403,"Message":5}'),
+    "code is an object": refusal(b'{"Code":{},"Message":[]}'),
+    "code is empty": refusal(b'{"Code":"","Message":""}'),
+    "a wait of garbage": refusal(_ERROR, *JSON, ("x-acs-retry-after", "soon"), ("Retry-After", "soon"), status=429),
+    "a negative wait": refusal(_ERROR, *JSON, ("x-acs-retry-after", "-5"), status=429),
     # Protocol Buffers, at either door
-    "a truncated varint": _refusal(b"\x08\xff", *_BINARY),
-    "an endless varint": _refusal(b"\x08" + b"\xff" * 20, *_BINARY),
-    "2 GB announced": _refusal(b"\x12\xff\xff\xff\xff\x07abc", *_BINARY),
-    "a negative length": _refusal(b"\x12" + b"\xff" * 9 + b"\x01", *_BINARY),
-    "a wrong wire type": _refusal(b"\x10\x05" + error("Forbidden.NoPermission", 403), *_BINARY),
-    "unknown fields": _refusal(error("Forbidden.NoPermission", 403) + b"\x98\x06\x01\x2a\x01x", *_BINARY),
-    "a negative status": _refusal(error("Forbidden.NoPermission", -1), *_BINARY),
-    "a group": _refusal(error("Forbidden.NoPermission", 403) + b"\x2b\x2c", *_BINARY),
-    "an Error that is cut": _refusal(error("Forbidden.NoPermission", 403)[:10], *_BINARY),
-    "an Error, labelled JSON": _refusal(error("Forbidden.NoPermission", 403)),
+    "a truncated varint": refusal(b"\x08\xff", *_BINARY),
+    "an endless varint": refusal(b"\x08" + b"\xff" * 20, *_BINARY),
+    "2 GB announced": refusal(b"\x12\xff\xff\xff\xff\x07abc", *_BINARY),
+    "a negative length": refusal(b"\x12" + b"\xff" * 9 + b"\x01", *_BINARY),
+    "a wrong wire type": refusal(b"\x10\x05" + error("Forbidden.NoPermission", 403), *_BINARY),
+    "unknown fields": refusal(error("Forbidden.NoPermission", 403) + b"\x98\x06\x01\x2a\x01x", *_BINARY),
+    "a negative status": refusal(error("Forbidden.NoPermission", -1), *_BINARY),
+    "a group": refusal(error("Forbidden.NoPermission", 403) + b"\x2b\x2c", *_BINARY),
+    "an Error that is cut": refusal(error("Forbidden.NoPermission", 403)[:10], *_BINARY),
+    "an Error, labelled JSON": refusal(error("Forbidden.NoPermission", 403)),
     "an empty 413": Answer(413, _BINARY),
-    "8 MB of Error": _refusal(error("Forbidden.NoPermission", 403, "x" * (8 << 20)), *_BINARY),
+    "8 MB of Error": refusal(error("Forbidden.NoPermission", 403, "x" * (8 << 20)), *_BINARY),
     "success, two bytes": Answer(200, _BINARY, b"HE"),
     "success, an Error unknown": Answer(200, _BINARY, error(CANARY.token, 403, CANARY.token)),
 }
@@ -360,7 +325,7 @@ async def test_published_errors_mean_the_same_at_both_doors(emulator: Emulator, 
     found, wanted = [], []
     for code, status, words, meant in seeded():
         body = json.dumps({"Code": code, "Message": words, "RequestId": REQUEST_ID}).encode()
-        answers = {"openapi": (_JSON, body), "instance": (_BINARY, error(code, status, words))}
+        answers = {"openapi": (JSON, body), "instance": (_BINARY, error(code, status, words))}
         emulator.fail("GetSecretValue", Answer(status, *answers[door]))
         with pytest.raises(KMSError) as caught:
             await view.secrets.get("a")
@@ -393,7 +358,7 @@ BODIES: Mapping[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", BODIES)
 async def test_a_success_with_wrong_members_is_an_error(region: BridgeView, emulator: Emulator, name: str) -> None:
     """Never None, never a wrong value, never somebody else's."""
-    emulator.fail("GetSecretValue", Answer(200, _JSON, json.dumps({**_GOOD, **BODIES[name]}).encode()), times=None)
+    emulator.fail("GetSecretValue", Answer(200, JSON, json.dumps({**_GOOD, **BODIES[name]}).encode()), times=None)
     with pytest.raises(KMSError) as caught:
         await region.secrets.get("a")
     assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
@@ -427,7 +392,7 @@ async def test_a_message_with_wrong_fields_is_an_error(emulator: Emulator, mode:
 async def test_what_the_others_spoil_is_a_secret(through: Through, emulator: Emulator) -> None:
     """So that they are refused for what is wrong with them."""
     bodies = {"openapi": json.dumps(_GOOD).encode(), "instance": protobuf()}
-    emulator.fail("GetSecretValue", Answer(200, _JSON, bodies[through.door]))
+    emulator.fail("GetSecretValue", Answer(200, JSON, bodies[through.door]))
     assert (await through.view.secrets.get("a")).value == "wrong"
 
 

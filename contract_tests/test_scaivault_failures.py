@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import threading
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from contract_tests.bad_answers import JSON, bad_answers, refusal
 from contract_tests.scaivault_emulator import UNLIMITED, client_url, emptied, url
 from kmsbridge import Code, KMSError, NotFoundError, Outcome, RetryPolicy, Secret, connect, connect_async
 from kmsbridge._errors import CLASS_OF
@@ -356,55 +356,17 @@ async def test_a_call_ends_at_its_deadline(bridge: BridgeView, emulator: Emulato
 # -- bad answers ------------------------------------------------------------------------
 
 _ERROR = b'{"error":{"code":"access_denied","message":"m","details":{"path":"a"},"request_id":"req_1"}}'
-_JSON = (("Content-Type", "application/json"),)
-
-
-def _refusal(body: bytes = _ERROR, *headers: tuple[str, str], status: int = 403) -> Answer:
-    return Answer(status, headers or _JSON, body)
-
-
 BROKEN: Mapping[str, Answer] = {
-    "empty": _refusal(b""),
-    "a page": _refusal(b"<html><h1>403 Forbidden</h1></html>", ("Content-Type", "text/html")),
-    "a page labelled JSON": _refusal(b"<html></html>"),
-    "truncated JSON": _refusal(_ERROR[:20]),
-    "null": _refusal(b"null"),
-    "a list": _refusal(b"[]"),
-    "a string": _refusal(b'"no"'),
-    "a number": _refusal(b"42"),
-    "error is a string": _refusal(b'{"error":"nope"}'),
-    "error is a list": _refusal(b'{"error":["nope"]}'),
-    "error is null": _refusal(b'{"error":null}'),
-    "code is a number": _refusal(b'{"error":{"code":403,"message":5}}'),
-    "code is an object": _refusal(b'{"error":{"code":{},"message":[]}}'),
-    "details are a list": _refusal(_ERROR.replace(b'{"path":"a"}', b"[]")),
-    "fields are a number": _refusal(_ERROR.replace(b'"path":"a"', b'"fields":5')),
-    "the id is an object": _refusal(_ERROR.replace(b'"req_1"', b"{}")),
-    "no UTF-8": _refusal(b'{"error":{"code":"access_denied","message":"\xff\xfe"}}'),
-    "UTF-16": _refusal(_ERROR.decode().encode("utf-16")),
-    "a BOM": _refusal(b"\xef\xbb\xbf" + _ERROR),
-    "half a surrogate pair": _refusal(b'{"error":{"code":"access_denied","message":"\\ud800"}}'),
-    "a member twice": _refusal(b'{"error":{"code":"A","code":"access_denied","message":"m"}}'),
-    "NaN": _refusal(b'{"error":{"code":"access_denied","message":NaN}}'),
-    "100,000 brackets": _refusal(b"[" * 100_000),
-    "8 MB": _refusal(b'{"error":{"code":"access_denied","message":"' + b"x" * (8 << 20) + b'"}}'),
-    "a charset that is none": _refusal(_ERROR, ("Content-Type", "application/json; charset=no-such")),
-    "no content type": _refusal(_ERROR, ("X-None", "1")),
-    "gzip label, plain body": _refusal(_ERROR, *_JSON, ("Content-Encoding", "gzip")),
-    "a gzip bomb": _refusal(gzip.compress(bytes(50 << 20)), *_JSON, ("Content-Encoding", "gzip")),
-    "limits of garbage": _refusal(_ERROR, ("X-RateLimit-Limit", "many"), ("X-RateLimit-Reset", "-1")),
-    "Retry-After garbage": _refusal(_ERROR, ("Retry-After", "soon"), status=429),
-    "Retry-After negative": _refusal(_ERROR, ("Retry-After", "-5"), status=429),
-    "Retry-After of 30 years": _refusal(_ERROR, ("Retry-After", "1000000000"), status=429),
-    "1,000 headers": _refusal(b"", *((f"X-{number}", "y") for number in range(1000))),
-    "a redirect to itself": _refusal(b"", ("Location", "/"), status=302),
-    "status 999": _refusal(status=999),
-    "status 204": Answer(204),
-    "success, empty": Answer(200, _JSON),
-    "success, a page": Answer(200, (("Content-Type", "text/html"),), b"<html>login</html>"),
-    "success, null": Answer(200, _JSON, b"null"),
-    "success, a list": Answer(200, _JSON, b"[]"),
-    "success, {}": Answer(200, _JSON, b"{}"),
+    **bad_answers(_ERROR),
+    "error is a string": refusal(b'{"error":"nope"}'),
+    "error is a list": refusal(b'{"error":["nope"]}'),
+    "error is null": refusal(b'{"error":null}'),
+    "code is a number": refusal(b'{"error":{"code":403,"message":5}}'),
+    "code is an object": refusal(b'{"error":{"code":{},"message":[]}}'),
+    "details are a list": refusal(_ERROR.replace(b'{"path":"a"}', b"[]")),
+    "fields are a number": refusal(_ERROR.replace(b'"path":"a"', b'"fields":5')),
+    "the id is an object": refusal(_ERROR.replace(b'"req_1"', b"{}")),
+    "limits of garbage": refusal(_ERROR, ("X-RateLimit-Limit", "many"), ("X-RateLimit-Reset", "-1")),
 }
 
 
@@ -443,7 +405,7 @@ BODIES: Mapping[str, bytes] = {
 @pytest.mark.parametrize("name", BODIES)
 async def test_a_success_with_wrong_members_is_an_error(bridge: BridgeView, emulator: Emulator, name: str) -> None:
     """Never None, never a wrong value, never somebody else's."""
-    emulator.fail("ReadSecret", Answer(200, _JSON, BODIES[name]))
+    emulator.fail("ReadSecret", Answer(200, JSON, BODIES[name]))
     with pytest.raises(KMSError) as caught:
         await bridge.secrets.get("a")
     assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
@@ -452,7 +414,7 @@ async def test_a_success_with_wrong_members_is_an_error(bridge: BridgeView, emul
 
 async def test_the_body_that_the_others_spoil_is_a_secret(bridge: BridgeView, emulator: Emulator) -> None:
     """So that they are refused for what is wrong with them."""
-    emulator.fail("ReadSecret", Answer(200, _JSON, json.dumps(_GOOD).encode()))
+    emulator.fail("ReadSecret", Answer(200, JSON, json.dumps(_GOOD).encode()))
     assert (await bridge.secrets.get("a")).value == "wrong"
 
 
