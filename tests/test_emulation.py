@@ -345,9 +345,13 @@ def test_everything_can_be_controlled_over_http(emulator: Emulator) -> None:
         ("POST failures", {"operation": "GetThing"}, "with"),
         ("POST failures", {"operation": "GetThing", "with": "Busy", "often": 2}, "often"),
         ("POST clock", {"weeks": 1}, "weeks"),
+        ("POST clock", {"days": 1e308}, "4999"),
+        ("POST clock", {"days": 10_000_000}, "4999"),
+        ("POST clock", {"days": -100_000}, "1970"),
         ("PATCH settings", {"poll": 1}, "no setting 'poll'; there are denied, polls, strict"),
         ("PATCH settings", {"polls": "1"}, "polls is a int"),
         ("PATCH settings", {"polls": True}, "polls is a int"),
+        ("PATCH settings", {"denied": [5]}, "denied is a list of text"),
     ],
 )
 def test_a_wrong_call_is_told_what_is_wrong(emulator: Emulator, call: str, body: Any, says: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64encode
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -101,6 +102,7 @@ REFUSED: dict[str, tuple[str, Any, tuple[int, str]]] = {
     "a body that is no JSON": ("PUT /v1/secrets/a", b"{", (400, "invalid_request")),
     "a body that is no object": ("PUT /v1/secrets/a", [], (400, "invalid_request")),
     "a number that JSON has not": ("PUT /v1/secrets/a", b'{"data":{"n":NaN}}', (400, "invalid_request")),
+    "a number that floats have not": ("PUT /v1/secrets/a", b'{"data":{"n":1e999}}', (400, "invalid_request")),
     "half a pair of surrogates": ("PUT /v1/secrets/a", b'{"data":{"t":"\\ud800"}}', (400, "invalid_request")),
     "no data": ("PUT /v1/secrets/a", {}, (422, "validation_error")),
     "data that is text": ("PUT /v1/secrets/a", {"data": "x"}, (422, "validation_error")),
@@ -135,6 +137,10 @@ REFUSED: dict[str, tuple[str, Any, tuple[int, str]]] = {
     "a page too large": ("GET /v1/secrets?limit=101", None, (422, "validation_error")),
     "a cursor of nobody": ("GET /v1/secrets?cursor=x", None, (400, "invalid_cursor")),
     "a cursor of something else": ("GET /v1/secrets?cursor=WzEsMiwzXQ", None, (400, "invalid_cursor")),
+    "a cursor of a time that is none": (
+        "GET /v1/secrets?cursor=" + urlsafe_b64encode(b'["","a",1%s]' % (b"0" * 400)).decode(), None,
+        (400, "invalid_cursor"),
+    ),
     "a batch of nothing": ("POST /v1/secrets/batch", {"paths": []}, (422, "validation_error")),
     "a batch of numbers": ("POST /v1/secrets/batch", {"paths": [1]}, (422, "validation_error")),
     "a batch of 101": ("POST /v1/secrets/batch", {"paths": ["a"] * 101}, (422, "validation_error")),
@@ -160,7 +166,10 @@ def test_what_is_wrong_is_refused(vault: Vault, case: str) -> None:
 
 def test_an_address_that_is_none_has_no_envelope(vault: Vault) -> None:
     """No code stands for a wrong path or method, so a web server's own words come."""
-    for call in ("GET /", "POST /v1/secrets/a", "GET /v1/t/tnt_emulator/health", "POST /v1/t/tnt_emulator/oauth/token"):
+    for call in (
+        "GET /", "POST /v1/secrets/a", "GET /v1/t/tnt_emulator/health", "POST /v1/t/tnt_emulator/oauth/token",
+        "GET /v1/t//secrets/a",
+    ):  # fmt: skip
         answer = vault(call)
         assert (answer.status, answer.body) == (404, b"404 page not found\n")
 

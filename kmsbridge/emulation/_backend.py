@@ -101,7 +101,9 @@ class Backend(ABC, Generic[S]):
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"no setting {name!r}; there are {', '.join(sorted(known))}")
-            if isinstance(known[name], tuple) and isinstance(value, list):
+            if isinstance(known[name], tuple) and isinstance(value, list | tuple):
+                if not all(isinstance(each, str) for each in value):
+                    raise ValueError(f"{name} is a list of text")
                 changes[name] = tuple(value)
             elif type(value) is not type(known[name]):
                 raise ValueError(f"{name} is a {type(known[name]).__name__}")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
+LATEST = 95_617_584_000.0
+"""The beginning of the year 5000, in seconds since 1970. Times have four digits for the year, and some lie ahead."""
+
 
 class Clock:
     """What time the emulated service believes it is.
@@ -23,8 +26,18 @@ class Clock:
         return time.time() + self._offset
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
-        """Move on by so much; a negative amount moves back."""
-        self._offset += timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+        """Move on by so much; a negative amount moves back.
+
+        Raises:
+            ValueError: It would be before 1970, or so late that times which follow could not be written.
+        """
+        try:
+            by = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+        except OverflowError:
+            by = LATEST
+        if not 0 <= self.now() + by <= LATEST:
+            raise ValueError("the clock goes from 1970 to 4999")
+        self._offset += by
 
     def reset(self) -> None:
         """Show the real time again."""

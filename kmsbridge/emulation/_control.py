@@ -53,7 +53,7 @@ class Control:
         try:
             given = json.loads(request.body) if request.body else {}
             return Response.json(call(dict(given)))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             return _refusal(400, str(error))
 
     def _is_ours(self, host: str, port: int) -> bool:

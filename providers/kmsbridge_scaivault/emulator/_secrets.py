@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from typing import Any
 
@@ -230,7 +229,7 @@ def _after(call: Call, prefix: str) -> str:
     try:
         of, path, made = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         late = float(made) + _assumed.CURSOR_SECONDS <= call.now
-    except (binascii.Error, ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise Refused("invalid_cursor") from None
     if late or of != prefix or not isinstance(path, str):
         raise Refused("invalid_cursor")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SERVICE_VERSION = "1.0.0"
 _PARTNER_OF = {TENANT: PARTNER, OTHER_TENANT: PARTNER, FOREIGN_TENANT: "ptn_foreign"}
-_IN_TENANT = re.compile(r"/v1/t/([^/]*)(/.*)")
+_IN_TENANT = re.compile(r"/v1/t/([^/]+)(/.*)")
 _FAILS_WITH = {"database": "storage_error", "encryption": "encryption_error", "redis": "service_unavailable"}
 """What a request gets while something that the service needs is down; assumed."""
 

@@ -125,7 +125,8 @@ class Call:
         """
         try:
             value = json.loads(self.body, parse_constant=_no_json)
-            json.dumps(value, ensure_ascii=False).encode()  # half a pair of surrogates is no text
+            # half a pair of surrogates is no text, and 1e999 no number that could be sent again
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             raise Refused("invalid_request") from None
         if not isinstance(value, dict):
