@@ -88,12 +88,12 @@ def serve(
             ca_file = file.name
         with open(ca_file, "wb") as certificates:
             certificates.writelines(emulator.ca_pem for emulator in emulators)
-        for emulator in emulators:
-            say(_for_programs(emulator, ca_file) if as_json else _for_people(emulator, ca_file))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 previous = signal.signal(number, lambda *_: over.set())
                 stack.callback(signal.signal, number, previous)
+        for emulator in emulators:
+            say(_for_programs(emulator, ca_file) if as_json else _for_people(emulator, ca_file))
         over.wait()
 
 
