@@ -147,6 +147,60 @@ def test_the_next_try_goes_where_the_account_points_to(account: Account, mode: s
     assert account.hosts[-1] == f"{region}:443"
 
 
+def test_every_call_looks_at_the_account_anew_until_it_names_another_region(account: Account, mode: str) -> None:
+    """It may go on naming the old one for minutes: what one call has concluded does not bind the next."""
+    home = account.endpoint.removeprefix("https://")
+
+    def fail_over(bridge: Any) -> Any:
+        account.before = lambda method, path: refusing(403, 3)(method, path) if account.hosts[-1] == home else None
+        account.requests.clear()
+        return get(bridge)
+
+    def named_at_last(bridge: Any) -> Any:
+        account.endpoint = f"https://{home.replace('.documents', '-westeurope.documents')}:443/"
+        return get(bridge)
+
+    *_, early, again, found = run(mode, account.url, put, fail_over, get, named_at_last)
+    assert early.code is again.code is Code.KEY_ACCESS_REVOKED
+    assert early.attempts == again.attempts == 2
+    assert found.value == "a value"
+    head = ("GET", "/dbs/db/colls/secrets/docs/head")
+    assert account.requests == [head, ("GET", ""), head] * 3
+
+
+def test_a_failover_that_many_meet_at_once_is_a_revoked_key_for_none(account: Account) -> None:
+    """Who asked before another had looked at the account has yet to ask where that points to."""
+    home = account.endpoint.removeprefix("https://")
+    together = threading.Barrier(8, timeout=30)
+    first = threading.local()
+    wrong: list[KMSError] = []
+
+    def refuse(method: str, path: str) -> Answer | None:
+        if "/docs" not in path or hasattr(first, "asked"):
+            return None
+        first.asked = True
+        together.wait()
+        return refusing(403, 3)(method, path)
+
+    with kmsbridge.connect(account.url, retry=FAST) as bridge:
+        put(bridge)
+        account.endpoint = f"https://{home.replace('.documents', '-westeurope.documents')}:443/"
+        account.before = refuse
+
+        def read() -> None:
+            try:
+                get(bridge)
+            except KMSError as error:
+                wrong.append(error)
+
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     "named",
     [

@@ -202,7 +202,7 @@ class Account:
 
     def _new_client(self) -> Any:
         settings = self._settings
-        self._regions.account = None
+        self._regions.account, self._regions.read_at = None, self.runtime.now()
         options = {**ONE_ATTEMPT, "logger": SILENT}
         wire: Any = self._wire
         if isinstance(self.runtime, BlockingRuntime):
@@ -229,6 +229,8 @@ class Account:
                 return result
         except Refused as refused:
             answer = refused.answer
+            if answer.status == 403 and self._looked(call) and sub_status_of(answer.all("x-ms-substatus")) == 3:
+                answer = answer._replace(door=_findings.LAST_REGION)
         except AzureError as error:
             if isinstance(error.inner_exception, Refused) or heard.last is None:
                 raise
@@ -247,13 +249,16 @@ class Account:
                 self.tokens.refuse(f"Bearer {heard.refused_token}")
         raise Refused(answer)
 
+    def _looked(self, call: Call) -> bool:
+        """Whether the account was read for this call after an attempt of it had failed, and no items were got since."""
+        return call.attempts > 1 and (self._regions.read_at or 0.0) > call.started
+
     def forget(self) -> None:
         """Forget the client, which keeps a token of its own."""
         self._container = None
 
     def look_again(self, *, container: bool) -> None:
         """Let the account be read again, and with it the region that writes; and the container, where it may be new."""
-        self._regions.again = True
         self._reading_again = True
         if container:
             self._container = None

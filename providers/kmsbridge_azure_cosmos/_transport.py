@@ -52,8 +52,8 @@ class Regions:
         self._endpoint = url
         self.account: Answer | None = None
         """The account's answer: the SDK's own looks in the background are given this one, and send nothing."""
-        self.again = False
-        """Whether the account has been read anew since an item was last got."""
+        self.read_at: float | None = None
+        """When the account was last read, by the runtime's clock; None once it has answered for items after that."""
 
     def held(self, request: Any) -> Answer | None:
         """Direct a request to the region that the account named; an answer, where that is known already."""
@@ -76,7 +76,7 @@ class Regions:
             if path in ("", "/"):
                 self._read(answer)
             elif "/docs" in path:
-                self.again = False
+                self.read_at = None
             get = request.method == "GET"
             if get and status != 200:  # what is asked for is in the answer, or there is none
                 raise Refused(answer)
@@ -96,8 +96,6 @@ class Regions:
             heard.refused_token = token
         if status == 404 and "/docs" not in path:
             answer = answer._replace(door=_findings.CONTAINER)
-        if status == 403 and sub_status == 3 and self.again:
-            answer = answer._replace(door=_findings.LAST_REGION)
         raise Refused(answer)
 
     def _read(self, answer: Answer) -> None:
