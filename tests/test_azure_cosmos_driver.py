@@ -234,6 +234,15 @@ def test_nothing_is_created_unasked(account: Account, mode: str) -> None:
     assert all(method == "GET" for method, _ in account.requests)
 
 
+def test_a_container_that_is_gone_is_no_absent_secret(account: Account, mode: str) -> None:
+    """Also where only the words tell, and the sub-status is 0."""
+    run(mode, account.url, put)
+    gone = answered(404, {"code": "NotFound", "message": "Owner resource does not exist"}, x_ms_substatus="0")
+    account.before = lambda _, path: gone if "/docs" in path else None
+    for error in run(mode, account.url, get, put, lambda bridge: bridge.secrets.delete("some/name")):
+        assert error.code is Code.CONTAINER_NOT_FOUND
+
+
 def test_database_and_container_are_created_when_asked(account: Account, mode: str) -> None:
     """Once; also where somebody else is faster with one of them."""
     account.made.clear()

@@ -62,7 +62,7 @@ _REFUSED = (
           remediation="Create them with a deployment, or let the account's key do it.")),
     (r"does not have required RBAC permissions", _NO_ROLE),
     (r"cannot be performed at this region", Rule(None, Code.SERVICE_UNAVAILABLE, action=_REFRESH, limit=1)),
-    (r"reached (?:its|the) (?:maximum|storage)|quota (?:has been )?(?:exceeded|reached)|exceeded the maximum",
+    (r"reached (?:(?:its|the) )?(?:maximum|storage)|quota (?:has been )?(?:exceeded|reached)|exceeded the maximum",
      Rule(None, Code.QUOTA_EXCEEDED)),
 )
 _BAD = (

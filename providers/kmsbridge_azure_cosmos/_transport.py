@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError
 
-from kmsbridge._decode import Answer, Refused, http_date
+from kmsbridge._decode import MAX_BODY, Answer, Refused, http_date
 from kmsbridge._wire import answer_of
 from kmsbridge._wire._azure import AzureAsyncResponse, AzureAsyncTransport, AzureResponse, AzureTransport
 from kmsbridge_azure_cosmos import _findings
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 
 _LOOPBACK = ("localhost", "127.0.0.1")
+_NO_OWNER = b"owner resource does not exist"
+"""What is said of an item whose container is gone; the sub-status that tells it from one that is not there may be 0."""
 
 
 class Heard:
@@ -94,7 +96,8 @@ class Regions:
             answer = answer._replace(door=_findings.EXPIRED)
         if status == 401 or answer.door == _findings.EXPIRED:
             heard.refused_token = token
-        if status == 404 and "/docs" not in path:
+        no_owner = status == 404 and not sub_status and _NO_OWNER in answer.body[:MAX_BODY].lower()
+        if no_owner or (status == 404 and "/docs" not in path):
             answer = answer._replace(door=_findings.CONTAINER)
         raise Refused(answer)
 
