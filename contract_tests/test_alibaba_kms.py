@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from contract_tests.alibaba_emulator import admitted, both_url, credential, emptied, instance_url, running, url
-from kmsbridge import Code, KeySpec, KMSError, NotFoundError
+from kmsbridge import Code, KeySpec, KMSError, NotFoundError, Secret
 from kmsbridge.contract import (
     Backend,
     BridgeView,
@@ -176,6 +176,20 @@ class TestSecrets(Secrets):
         running().configure(denied=["BatchGetSecretValue", "GetSecretValue"])
         found = await bridge.secrets.get_many(["a", "b"])
         assert [getattr(found[name], "code", None) for name in ("a", "b")] == [Code.ACCESS_DENIED] * 2
+
+    @pytest.mark.parametrize("absent", [{}, {"SecretValues": None, "Errors": None}])
+    async def test_a_list_of_a_batch_that_is_empty_may_be_missing(
+        self, bridge: BridgeView, absent: Mapping[str, None]
+    ) -> None:
+        """All are accounted for by the other; an error needs no words."""
+        missing = [{"SecretName": name, "Code": "Forbidden.ResourceNotFound", "HttpStatus": 404} for name in "ab"]
+        values = [{**_GOOD, "SecretName": name} for name in "ab"]
+        for body in ({"SecretValues": values}, {"Errors": missing}):
+            answer = json.dumps({"RequestId": "r", **absent, **body}).encode()
+            running().fail("BatchGetSecretValue", Answer(200, (("Content-Type", "application/json"),), answer))
+            found = await bridge.secrets.get_many(["a", "b"])
+            kinds = (Secret,) * 2 if "SecretValues" in body else (NotFoundError,) * 2
+            assert tuple(type(found[name]) for name in "ab") == kinds
 
     @pytest.mark.parametrize("kind", BATCHES)
     async def test_a_batch_must_be_about_what_was_asked_for(self, bridge: BridgeView, kind: str) -> None:

@@ -114,7 +114,8 @@ def test_unknown_fields_and_wrong_wire_types_are_passed_over() -> None:
     """As Protocol Buffers has it, so that later versions of the message are read."""
     more = field(5, "x") + field(99, 7) + varint(6 << 3 | 1) + bytes(8) + varint(7 << 3 | 5) + bytes(4)
     wrong = field(1, "409") + field(2, 5) + varint(3 << 3 | 5) + bytes(4)
-    for body in (field(2, "Rejected.Disabled") + more, error() + wrong, field(2, "rejected.disabled") + more + wrong):
+    whole, code = error(), field(2, "Rejected.Disabled")
+    for body in (code + more, more + code, whole + wrong, wrong + whole, code + more + wrong, wrong + more + code):
         assert decoder.decode(Answer(409, body=body)).code == "disabled"
 
 

@@ -87,14 +87,23 @@ def moment(node: Mapping[str, Any], name: str) -> datetime | None:
     return datetime.fromisoformat(value).astimezone(UTC)
 
 
+def known_moment(node: Mapping[str, Any], name: str) -> datetime:
+    """A member that must be a time."""
+    if (found := moment(node, name)) is None:
+        raise Malformed("no time")
+    return found
+
+
 def objects(node: Mapping[str, Any], outer: str, inner: str) -> list[Mapping[str, Any]]:
     """The list in ``{outer: {inner: [...]}}``, each of which must be an object."""
     return listed(holder(node, outer), inner)
 
 
-def listed(node: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """A member that must be a list of objects."""
+def listed(node: Mapping[str, Any], name: str, *, missing: bool = False) -> list[Mapping[str, Any]]:
+    """A member that must be a list of objects; one that may be missing is empty then."""
     value = node.get(name)
+    if value is None and missing:
+        return []
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise Malformed("no list")
     return value

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_STARTS = (0x08, 0x12, 0x1A, 0x22)
-"""The tags of its four fields, one of which is first."""
 _FIXED = {1: 8, 5: 4}
 """Bytes of the wire types of one size."""
 _LAST_FIELD = (1 << 29) - 1
@@ -32,8 +30,6 @@ class _Damaged(ValueError):
 
 def read_error(body: bytes) -> ErrorMessage | None:
     """The error in a body; None where there is none."""
-    if not body or body[0] not in _STARTS:
-        return None
     status: int | None = None
     texts = {2: "", 3: "", 4: ""}
     place = 0

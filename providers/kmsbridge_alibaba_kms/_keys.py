@@ -225,7 +225,7 @@ class KmsKeys:
     async def _is_young(self, call: Call, found: Metadata) -> bool:
         """Whether its latest version is too young for the service to make another."""
         made_at = (await self._versions(call, found))[0][1]
-        return made_at is not None and datetime.now(UTC) - made_at < timedelta(VERSION_DAYS)
+        return datetime.now(UTC) - made_at < timedelta(VERSION_DAYS)
 
     # -- states -------------------------------------------------------------------------
 
@@ -307,9 +307,9 @@ class KmsKeys:
             return found.version
         return (await self._versions(call, found))[0][0]
 
-    async def _versions(self, call: Call, found: Metadata) -> list[tuple[str, datetime | None]]:
+    async def _versions(self, call: Call, found: Metadata) -> list[tuple[str, datetime]]:
         """All versions with their times, newest first; of those made in one second the one that is used."""
-        versions: list[tuple[str, datetime | None]] = []
+        versions: list[tuple[str, datetime]] = []
         for page in range(1, 1_000):
             request = {"KeyId": found.id, "PageNumber": page, "PageSize": _paging.SIZE}
             items, total = await self._region.exchange(call, "ListKeyVersions", request, _key_versions)
@@ -393,9 +393,9 @@ def _new_version(node: Mapping[str, Any]) -> str:
     return _answers.text(_answers.holder(node, "KeyVersion"), "KeyVersionId")
 
 
-def _key_versions(node: Mapping[str, Any]) -> tuple[list[tuple[str, datetime | None]], int]:
+def _key_versions(node: Mapping[str, Any]) -> tuple[list[tuple[str, datetime]], int]:
     return [
-        (_answers.text(each, "KeyVersionId"), _answers.moment(each, "CreationDate"))
+        (_answers.text(each, "KeyVersionId"), _answers.known_moment(each, "CreationDate"))
         for each in _answers.objects(node, "KeyVersions", "KeyVersion")
     ], _answers.number(node, "TotalCount")
 

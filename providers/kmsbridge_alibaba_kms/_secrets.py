@@ -251,11 +251,11 @@ def _secret(node: Mapping[str, Any], name: str, version: str | None) -> Secret:
 def _batch(node: Mapping[str, Any], names: Sequence[str]) -> dict[str, Secret | Answer]:
     """Each that was asked for, or why not."""
     found: dict[str, Secret | Answer] = {}
-    for each in _answers.listed(node, "SecretValues"):
+    for each in _answers.listed(node, "SecretValues", missing=True):
         name = _answers.text(each, "SecretName")
         found[name] = _secret(each, name, None)
-    for each in _answers.listed(node, "Errors"):
-        error = {member: _answers.text(each, member) for member in ("Code", "Message")}
+    for each in _answers.listed(node, "Errors", missing=True):
+        error = {"Code": _answers.text(each, "Code"), "Message": each.get("Message")}
         answer = Answer(_answers.number(each, "HttpStatus"), body=json.dumps(error).encode(), door=_findings.OPENAPI)
         found[_answers.text(each, "SecretName")] = _gone(Refused(answer)).answer
     if found.keys() != set(names):
@@ -286,7 +286,8 @@ def _versions(node: Mapping[str, Any], name: str) -> tuple[list[tuple[SecretInfo
     _answers.same(node, "SecretName", name)
     found = []
     for each in _answers.objects(node, "VersionIds", "VersionId"):
-        info = SecretInfo(name, _answers.text(each, "VersionId"), created_at=_answers.moment(each, "CreateTime"))
+        created_at = _answers.known_moment(each, "CreateTime")  # they are sorted by it
+        info = SecretInfo(name, _answers.text(each, "VersionId"), created_at=created_at)
         found.append((info, _stage(each)))
     return found, _answers.number(node, "TotalCount")
 
