@@ -11,11 +11,14 @@ import logging
 import os
 import re
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
+from alibabacloud_credentials.exceptions import CredentialException
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -37,6 +40,7 @@ from kmsbridge import (
     InvalidRequestError,
     KMSError,
     PreconditionError,
+    _held,
     connect,
     connect_async,
 )
@@ -229,6 +233,16 @@ def test_a_success_without_its_secret_is_an_error(service: Service, body: bytes)
     assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
 
 
+def test_versions_of_which_one_has_no_time_are_an_error(service: Service) -> None:
+    """They are sorted by it."""
+    listed = [{"VersionId": "1", "CreateTime": "2026-01-31T12:00:00Z"}, {"VersionId": "2"}]
+    versions = [{**each, "VersionStages": {"VersionStage": []}} for each in listed]
+    service.answers["ListSecretVersionIds"] = {"VersionIds": {"VersionId": versions}, "TotalCount": 2}
+    with connect(URL) as bridge, pytest.raises(KMSError) as caught:
+        list(bridge.secrets.versions("a"))
+    assert (caught.value.code, caught.value.http_status) == (Code.INTERNAL_ERROR, 200)
+
+
 @pytest.mark.usefixtures("service")
 def test_the_sdk_does_not_log() -> None:
     """Its handlers are off, and its level is nobody's; what the application has put there stays."""
@@ -323,6 +337,30 @@ def test_without_an_access_key_nothing_is_sent(service: Service, monkeypatch: py
         bridge.secrets.get("a")
     assert (caught.value.code, caught.value.outcome) == (Code.CREDENTIAL_UNAVAILABLE, "not_sent")
     assert service.sent == []
+
+
+def test_an_access_key_that_is_replaced_in_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute; also where it takes on a role, which the old one can no longer do."""
+    class Role:
+        def __init__(self, *, access_key_id: str, **_: object) -> None:
+            self.get_credentials = Credential().get_credentials if access_key_id == "new" else self._refused
+
+        def _refused(self) -> object:
+            raise CredentialException("InvalidAccessKeyId.NotFound")
+
+    monkeypatch.setattr("alibabacloud_credentials.provider.RamRoleArnCredentialsProvider", Role)
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "old")
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+    plain, role = AccessKeys(Login("default")), AccessKeys(Login("role", "acs:ram::1:role/r"))
+    assert drive(plain.get(BLOCKING, Call("x", None, 5.0))).id == "old"
+    with pytest.raises(Refused):
+        drive(role.get(BLOCKING, Call("x", None, 5.0)))
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "new")
+    assert drive(plain.get(BLOCKING, Call("x", None, 5.0))).id == "old"
+    later = time.time() + 61
+    monkeypatch.setattr(_held, "time", SimpleNamespace(time=lambda: later))
+    assert drive(plain.get(BLOCKING, Call("x", None, 5.0))).id == "new"
+    assert drive(role.get(BLOCKING, Call("x", None, 5.0))).id == "id1"
 
 
 def test_a_forked_child_asks_for_itself() -> None:

@@ -89,8 +89,10 @@ class AccessKeys:
         raise _none(failure)
 
     def _ask(self) -> AccessKey:
-        source = self._source = self._source or _source(self._identity)
-        return source()
+        source, self._source = self._source or _source(self._identity), None
+        key = source()
+        self._source = source  # one that fails is made anew: what it was made of may have changed
+        return key
 
     def refuse(self, key: AccessKey) -> None:
         """Note that the service does not take this one."""

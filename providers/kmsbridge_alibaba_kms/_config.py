@@ -144,7 +144,7 @@ def configure(location: Location) -> KmsSettings:
     """
     region = _region(location)
     given = _given(location)
-    endpoint = _host(given, "endpoint", r"kms(?:-vpc)?\.[a-z0-9-]+\.aliyuncs\.com")
+    endpoint = _host(given, "endpoint", rf"kms(?:-vpc)?\.{region}\.aliyuncs\.com")
     instance = _instance(given)
     login = _login(location.credential, given, instance is not None)
     return KmsSettings(
@@ -183,7 +183,7 @@ def _instance(given: Mapping[str, Any]) -> InstanceSettings | None:
         return None
     if not re.fullmatch(r"kst-[a-z0-9]{4,64}", id_):
         raise _wrong("instance", "must be the id of an instance, such as kst-hzz65f176a0ogplgqu8pg")
-    host = _host(given, "instance_endpoint", r"kst-[a-z0-9]+\.cryptoservice\.kms\.aliyuncs\.com")
+    host = _host(given, "instance_endpoint", rf"{id_}\.cryptoservice\.kms\.aliyuncs\.com")
     files = ClientKeyFiles(_file(given, "client_key"), _file(given, "client_key_password"))
     default = f"{id_}.cryptoservice.kms.aliyuncs.com"
     return InstanceSettings(id_, host or default, _file(given, "instance_ca"), files)
@@ -192,7 +192,7 @@ def _instance(given: Mapping[str, Any]) -> InstanceSettings | None:
 def _host(given: Mapping[str, Any], name: str, cloud: str) -> str | None:
     host = _text(given, name)
     if host is not None and not re.fullmatch(f"{cloud}|{_LOCAL}", host):
-        raise _wrong(name, "must be a host of KMS, or localhost:<port> for an emulator")
+        raise _wrong(name, "must be a host of this region or instance, or localhost:<port> for an emulator")
     return host
 
 
