@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from kmsbridge.emulation import Emulator
 
-_shared = SharedEmulator(AlibabaKms)
-running, authority, emptied = _shared.running, _shared.authority, _shared.emptied
+shared = SharedEmulator(AlibabaKms)
+running, authority, emptied = shared.running, shared.authority, shared.emptied
 
 
 def url(port: int | None = None, ca: str | None = None) -> str:

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from kmsbridge.emulation import Emulator
 
 CONTAINER = "/dbs/db/colls/secrets"
-_shared = SharedEmulator(lambda: Cosmos(Settings(containers=("db/secrets/name",))))
-running, authority = _shared.running, _shared.authority
+shared = SharedEmulator(lambda: Cosmos(Settings(containers=("db/secrets/name",))))
+running, authority = shared.running, shared.authority
 
 
 @contextmanager
 def emptied(**settings: Any) -> Iterator[Emulator]:
     """The emulator with an empty container, set up as said; key and application are in the environment."""
-    with _shared.emptied(**settings) as emulator, surrounded(emulator.backend.environment):
+    with shared.emptied(**settings) as emulator, surrounded(emulator.backend.environment):
         yield emulator
 
 

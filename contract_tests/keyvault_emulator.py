@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from kmsbridge.emulation import Emulator
 
-_shared = SharedEmulator(KeyVault)
-running, authority = _shared.running, _shared.authority
+shared = SharedEmulator(KeyVault)
+running, authority = shared.running, shared.authority
 
 
 @contextmanager
 def emptied(**settings: Any) -> Iterator[Emulator]:
     """The emulator without state, set up as said; its application is in the environment."""
-    with _shared.emptied(**settings) as emulator, surrounded(emulator.backend.environment):
+    with shared.emptied(**settings) as emulator, surrounded(emulator.backend.environment):
         yield emulator
 
 

@@ -9,8 +9,8 @@ UNLIMITED = {
     f"{kind}_per_minute": 10**9
     for kind in ("reads", "writes", "deletes", "lists", "batch_reads", "batch_metadata", "whoami")
 }
-_shared = SharedEmulator(ScaiVault, **UNLIMITED)
-running, authority, emptied = _shared.running, _shared.authority, _shared.emptied
+shared = SharedEmulator(ScaiVault, **UNLIMITED)
+running, authority, emptied = shared.running, shared.authority, shared.emptied
 
 
 def url(tenant: str = "", **options: str) -> str:

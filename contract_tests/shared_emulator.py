@@ -8,15 +8,17 @@ import socket
 import tempfile
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
-from kmsbridge.emulation import Emulator
+from kmsbridge.contract import Failing, FailingHarness
+from kmsbridge.emulation import Emulator, Reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from kmsbridge.emulation import Backend
+    from kmsbridge.emulation._recorder import Seen
 
 
 class SharedEmulator:
@@ -60,6 +62,35 @@ class SharedEmulator:
         emulator.configure(**{**self._settings, **settings})
         yield emulator
         emulator.clear_failures()
+
+
+class FailingEmulator(FailingHarness):
+    """A harness whose backend is an emulator: it fails by documented errors, or below HTTP."""
+
+    shared: ClassVar[SharedEmulator]
+    errors: ClassVar[Mapping[Failing, str]]
+    """The emulator's names of what it answers."""
+    lost: ClassVar[tuple[str, ...]] = ("*",)
+    """The operations whose answers are lost."""
+
+    def fail(self, how: Failing, times: int | None = None) -> None:
+        """Before what is asked is done; after it, where the answer is lost."""
+        after = how is Failing.LOST
+        for operation in self.lost if after else ("*",):
+            self.shared.running().fail(operation, self.errors.get(how, Reset()), times=times, before_applying=not after)
+
+    def recover(self) -> None:
+        """Back to normal."""
+        self.shared.running().clear_failures()
+
+    def requests(self) -> int:
+        """Those that are about items."""
+        return sum(map(self.counts, self.shared.running().requests))
+
+    def counts(self, seen: Seen) -> bool:
+        """Whether a request is about an item."""
+        del seen
+        return True
 
 
 @contextmanager

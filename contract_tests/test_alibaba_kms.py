@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from unittest.mock import patch
 
 import pytest
 
-from contract_tests.alibaba_emulator import admitted, both_url, credential, emptied, instance_url, running, url
+from contract_tests.alibaba_emulator import admitted, both_url, credential, emptied, instance_url, running, shared, url
+from contract_tests.shared_emulator import FailingEmulator
 from kmsbridge import Code, KeySpec, KMSError, NotFoundError, Secret
 from kmsbridge.contract import (
     Backend,
     BridgeView,
     Canary,
     Failing,
-    FailingHarness,
     Harness,
     KeysContract,
     RetriesContract,
     SecretsContract,
     refused,
 )
-from kmsbridge.emulation import Answer, Reset
+from kmsbridge.emulation import Answer
 from kmsbridge_alibaba_kms._abilities import BOTH, INSTANCE, REGION
 from kmsbridge_alibaba_kms.emulator import AlibabaKms
 from kmsbridge_alibaba_kms.emulator._state import DAY
@@ -79,25 +79,15 @@ class Region(Harness):
         return REGION
 
 
-class FailingRegion(Region, FailingHarness):
+class FailingRegion(Region, FailingEmulator):
     """The same, made to fail."""
 
-    def fail(self, how: Failing, times: int | None = None) -> None:
-        """By documented errors, or below HTTP."""
-        errors = {
-            Failing.UNAVAILABLE: "ServiceUnavailableTemporary",
-            Failing.THROTTLED: "Rejected.Throttling",
-            Failing.DENIED: "Forbidden.NoPermission",
-        }
-        running().fail("*", errors.get(how, Reset()), times=times, before_applying=how is not Failing.LOST)
-
-    def recover(self) -> None:
-        """Back to normal."""
-        running().clear_failures()
-
-    def requests(self) -> int:
-        """All of them."""
-        return len(running().requests)
+    shared = shared
+    errors: ClassVar = {
+        Failing.UNAVAILABLE: "ServiceUnavailableTemporary",
+        Failing.THROTTLED: "Rejected.Throttling",
+        Failing.DENIED: "Forbidden.NoPermission",
+    }
 
 
 class Instance(Region):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from contract_tests.cosmos_emulator import by_token, emptied, running, url
-from kmsbridge.contract import Backend, Failing, FailingHarness, RetriesContract, SecretsContract
-from kmsbridge.emulation import Reset
+from contract_tests.cosmos_emulator import by_token, emptied, shared, url
+from contract_tests.shared_emulator import FailingEmulator
+from kmsbridge.contract import Backend, Failing, RetriesContract, SecretsContract
 from kmsbridge_azure_cosmos._abilities import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kmsbridge import Capabilities
+    from kmsbridge.emulation._recorder import Seen
 
 
-class Container(FailingHarness):
+class Container(FailingEmulator):
     """One container, emptied for each case; by the account's key."""
 
     page_size = 10
@@ -32,19 +33,13 @@ class Container(FailingHarness):
         """Known without an emulator."""
         return SECRETS
 
-    def fail(self, how: Failing, times: int | None = None) -> None:
-        """By documented errors, or below HTTP."""
-        errors = {Failing.UNAVAILABLE: "503", Failing.THROTTLED: "429/3200", Failing.DENIED: "403/5302"}
-        for operation in ("GetDocument", "ExecuteBatch") if how is Failing.LOST else ("*",):
-            running().fail(operation, errors.get(how, Reset()), times=times, before_applying=how is not Failing.LOST)
+    shared = shared
+    errors: ClassVar = {Failing.UNAVAILABLE: "503", Failing.THROTTLED: "429/3200", Failing.DENIED: "403/5302"}
+    lost = ("GetDocument", "ExecuteBatch")
 
-    def recover(self) -> None:
-        """Back to normal."""
-        running().clear_failures()
-
-    def requests(self) -> int:
-        """For documents."""
-        return sum("/docs" in seen.path for seen in running().requests)
+    def counts(self, seen: Seen) -> bool:
+        """Documents are."""
+        return "/docs" in seen.path
 
 
 class ByToken(Container):

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from contract_tests.keyvault_emulator import emptied, running, url
+from contract_tests.keyvault_emulator import emptied, shared, url
+from contract_tests.shared_emulator import FailingEmulator
 from kmsbridge.contract import (
     Backend,
     Failing,
-    FailingHarness,
     Harness,
     KeysContract,
     RetriesContract,
     SecretsContract,
 )
-from kmsbridge.emulation import Reset
 from kmsbridge_azure_keyvault._abilities import MANAGED_HSM, VAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kmsbridge import Capabilities
+    from kmsbridge.emulation._recorder import Seen
 
 
 class Vault(Harness):
@@ -44,25 +44,19 @@ class Vault(Harness):
         return VAULT
 
 
-class FailingVault(Vault, FailingHarness):
+class FailingVault(Vault, FailingEmulator):
     """The same vault, made to fail."""
 
-    def fail(self, how: Failing, times: int | None = None) -> None:
-        """By documented errors, or below HTTP."""
-        errors = {
-            Failing.UNAVAILABLE: "ServiceUnavailable",
-            Failing.THROTTLED: "ThrottledRetryAfter",
-            Failing.DENIED: "ForbiddenByRbac",
-        }
-        running().fail("*", errors.get(how, Reset()), times=times, before_applying=how is not Failing.LOST)
+    shared = shared
+    errors: ClassVar = {
+        Failing.UNAVAILABLE: "ServiceUnavailable",
+        Failing.THROTTLED: "ThrottledRetryAfter",
+        Failing.DENIED: "ForbiddenByRbac",
+    }
 
-    def recover(self) -> None:
-        """Back to normal."""
-        running().clear_failures()
-
-    def requests(self) -> int:
-        """Without challenges and tokens."""
-        return sum(seen.operation not in ("", "Challenge", "Token") for seen in running().requests)
+    def counts(self, seen: Seen) -> bool:
+        """Challenges and tokens are not."""
+        return seen.operation not in ("", "Challenge", "Token")
 
 
 class ManagedHsm(Vault):

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from unittest.mock import patch
 
-from contract_tests.scaivault_emulator import emptied, running, url
+from contract_tests.scaivault_emulator import emptied, running, shared, url
+from contract_tests.shared_emulator import FailingEmulator
 from kmsbridge import Code
 from kmsbridge.contract import (
     Backend,
     BridgeView,
     Canary,
     Failing,
-    FailingHarness,
     Harness,
     KeysContract,
     RetriesContract,
     SecretsContract,
     refused,
 )
-from kmsbridge.emulation import Reset
+from kmsbridge_scaivault import _secrets
 from kmsbridge_scaivault._abilities import ABILITIES
 from kmsbridge_scaivault.emulator import ScaiVault
 
@@ -35,13 +36,13 @@ KEPT = 10
 class Tenant(Harness):
     """The tenant of a personal token, emptied for each case."""
 
-    page_size = 100
+    page_size = 10  # fewer than the driver asks for, and as good to see a second page
     native_name = "native_name"
 
     @contextmanager
     def backend(self) -> Iterator[Backend]:
         """By its token."""
-        with emptied():
+        with emptied(), patch.object(_secrets, "PAGE", self.page_size):
             yield Backend(url(), ScaiVault.token)
 
     def capabilities(self) -> Capabilities:
@@ -49,25 +50,15 @@ class Tenant(Harness):
         return ABILITIES
 
 
-class FailingTenant(Tenant, FailingHarness):
+class FailingTenant(Tenant, FailingEmulator):
     """The tenant, made to fail."""
 
-    def fail(self, how: Failing, times: int | None = None) -> None:
-        """By documented errors, or below HTTP."""
-        errors = {
-            Failing.UNAVAILABLE: "service_unavailable",
-            Failing.THROTTLED: "rate_limited",
-            Failing.DENIED: "access_denied",
-        }
-        running().fail("*", errors.get(how, Reset()), times=times, before_applying=how is not Failing.LOST)
-
-    def recover(self) -> None:
-        """Back to normal."""
-        running().clear_failures()
-
-    def requests(self) -> int:
-        """All of them."""
-        return len(running().requests)
+    shared = shared
+    errors: ClassVar = {
+        Failing.UNAVAILABLE: "service_unavailable",
+        Failing.THROTTLED: "rate_limited",
+        Failing.DENIED: "access_denied",
+    }
 
 
 class TestSecrets(SecretsContract):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,14 @@ class FakeTime:
         """Let so much of it pass."""
         self.waits.append(seconds)
         self.now += seconds
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs that a test starts can be interrupted, also where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -538,6 +538,7 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("secrets", "get", "a") == (130, b"", "interrupted\n")
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("number", "status", "said"), [(2, 130, b"interrupted\n"), (15, 143, b"")], ids=["INT", "TERM"]
 )

@@ -460,6 +460,7 @@ def test_a_file_is_written_whole_or_not_at_all(
     assert (folder / "out").read_bytes() == CANARY
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_leaves_no_file(folder: Path) -> None:
     """A real SIGINT in the middle of the input is one line and 130."""
     made()

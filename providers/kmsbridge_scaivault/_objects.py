@@ -185,14 +185,13 @@ def version_info(node: Mapping[str, Any], asked: str) -> SecretInfo:
 
 
 def page(
-    node: Mapping[str, Any], keys: tuple[str, ...], cursor: str | None, read: Callable[[Mapping[str, Any]], T]
+    node: Mapping[str, Any], keys: tuple[str, ...], read: Callable[[Mapping[str, Any]], T]
 ) -> tuple[list[T], str | None]:
     """One page of a listing, and the cursor of the next.
 
     Args:
         node: The answer.
         keys: What its list may be called: the pages of the documentation differ.
-        cursor: Of this page; a listing that comes back to it would never end.
         read: Reads an item.
     """
     items = next((node[key] for key in keys if key in node), None)
@@ -201,7 +200,7 @@ def page(
     more, following = node.get("has_more"), node.get("cursor")
     if more is False or (more is None and following is None):
         following = None
-    elif not _printable(following) or not following or following == cursor:
+    elif not _printable(following) or not following:
         raise Malformed("the listing does not say how it goes on")
     return [read(item) for item in items], following
 

@@ -150,7 +150,7 @@ class ScaiVaultSecrets:
     ) -> tuple[list[SecretInfo], str | None]:
         query = {"limit": str(PAGE)} if cursor is None else {"limit": str(PAGE), "cursor": cursor}
         item = _objects.info if name is None else partial(_objects.version_info, asked=name)
-        read = partial(_objects.page, keys=keys, cursor=cursor, read=item)
+        read = partial(_objects.page, keys=keys, read=item)
         return await self._service.exchange(call, "GET", f"{path}?{urlencode(query)}", read)
 
 
